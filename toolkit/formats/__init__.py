@@ -1,0 +1,1 @@
+"""Other people's trajectories, in and out."""

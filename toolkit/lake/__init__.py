@@ -1,0 +1,1 @@
+"""A directory of immutable Parquet segments and a log of commits."""

@@ -1,0 +1,1 @@
+"""Students: training data, supervised fine-tuning, preferences."""
