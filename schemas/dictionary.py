@@ -21,7 +21,7 @@ Made from the models in `schemas/` by `python -m schemas.dictionary`; do not edi
 
 A lake is a directory of Parquet files with these tables. In DuckDB and Polars every table shows its *current* rows:
 of rows with the same key, the newest one; of the tables that follow `trajectories`, the rows of its newest attempt;
-of those that follow `selections`, the rows of the newest selection of a name. `raw.<table>` shows every row ever written.
+of those that follow `selections`, the rows of the newest selection of a name. `raw.<table>` shows every row written.
 """
 
 

@@ -14,7 +14,7 @@ Domain = Literal["fact", "math", "other"]
 RunKind = Literal["import", "generate", "evaluate", "train", "review"]
 
 TrajectoryKind = Literal["agent", "cot", "cot_rag"]
-"""`agent`: thoughts, actions, observations. `cot`: chain of thought. `cot_rag`: the same with passages in the prompt."""
+"""`agent`: thoughts, actions, observations. `cot`: chain of thought. `cot_rag`: with passages in the prompt."""
 
 Role = Literal["teacher", "student"]
 

@@ -1,0 +1,197 @@
+"""The log of a lake: numbered commits, each created exclusively, read by folding.
+
+Invariant: the live segments after commit N are those added and not removed by commits
+1…N. A commit is one file that appears whole; whoever loses the race for a number reads
+what the winner wrote and takes the next. Every 64th commit also carries the complete
+list of live segments, so that readers need not start at 1.
+
+Not covered: the content of segments (`segments`), deleting anything (`maintenance`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas import FORMAT_VERSION
+from toolkit.errors import CommitConflictError, InputError, LakeDamagedError, LakeError, LakeFormatError
+from toolkit.lake.layout import COMMIT_NAME, TEMPORARY_NAME, Layout, create_exclusively
+
+STATE_EVERY = 64
+
+
+class SegmentTable(BaseModel):
+    """One Parquet file, as the commit that added it describes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    size_bytes: int
+    sha256: str
+    first: str
+    """Smallest value of the first key column."""
+    last: str
+    """Greatest value of the first key column."""
+    unique: bool
+    """Whether no key of the table occurs twice in this file."""
+
+
+Segment = dict[str, SegmentTable]
+"""The files of a segment by table name."""
+
+
+class Commit(BaseModel):
+    """One entry of the log."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    number: int
+    at: datetime
+    by: str
+    """What wrote it, in words: the command and its subject."""
+    host: str
+    pid: int
+    added: dict[str, Segment]
+    removed: list[str]
+    """Segments that are superseded; their files stay until vacuum."""
+    vacuumed: list[str]
+    """Superseded segments whose files vacuum deleted from now on."""
+    state: dict[str, Segment] | None
+    """All live segments after this commit. None: fold from an earlier commit."""
+
+
+class CommitLog:
+    """The commits of one lake."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._number = 0
+        self._segments: dict[str, Segment] = {}
+
+    def numbers(self) -> list[int]:
+        """All commit numbers, ascending.
+
+        Raises:
+            LakeDamagedError: a number is missing in the middle.
+        """
+        try:
+            names = os.listdir(self._layout.commits)
+        except FileNotFoundError:
+            raise LakeDamagedError(f"{self._layout.commits} is missing; a lake keeps its log there") from None
+        found = sorted(int(match[1]) for name in names if (match := COMMIT_NAME.match(name)))
+        for expected, number in enumerate(found, start=1):
+            if number != expected:
+                raise LakeDamagedError(f"{self._layout.commit(expected)} is missing, but commit {found[-1]} exists")
+        return found
+
+    def foreign(self) -> list[str]:
+        """Names in the log's directory that no writer of ours made."""
+        names = sorted(os.listdir(self._layout.commits))
+        return [name for name in names if not COMMIT_NAME.match(name) and not TEMPORARY_NAME.match(name)]
+
+    def read(self, number: int) -> Commit:
+        """Commit `number`.
+
+        Raises:
+            LakeDamagedError: the file is torn or foreign.
+            LakeFormatError: a newer toolkit wrote it.
+        """
+        path = self._layout.commit(number)
+        try:
+            content = path.read_bytes()
+            commit = Commit.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise LakeDamagedError(f"{path} is not a commit: {place}: {first['msg']}") from error
+        if commit.format > FORMAT_VERSION:
+            raise LakeFormatError(f"{path} has format {commit.format}; this toolkit reads up to {FORMAT_VERSION}")
+        if commit.number != number:
+            raise LakeDamagedError(f"{path} says that it is commit {commit.number}")
+        return commit
+
+    def history(self) -> Iterator[Commit]:
+        """All commits, newest first."""
+        for number in reversed(self.numbers()):
+            yield self.read(number)
+
+    def live(self, at: int | None = None) -> tuple[int, dict[str, Segment]]:
+        """Number of the newest commit (or `at`) and the segments that are live after it.
+
+        Raises:
+            InputError: there is no commit `at`.
+        """
+        numbers = self.numbers()
+        newest = numbers[-1] if numbers else 0
+        if at is not None and not 0 <= at <= newest:
+            raise InputError(f"there is no commit {at}: the newest is {newest}")
+        target = newest if at is None else at
+        if at is None and self._number <= target:
+            base, segments = self._number, dict(self._segments)
+        else:
+            base, segments = 0, {}
+        segments = self._fold(base, segments, target)
+        if at is None:
+            self._number, self._segments = target, dict(segments)
+        return target, segments
+
+    def _fold(self, base: int, segments: dict[str, Segment], target: int) -> dict[str, Segment]:
+        pending: list[Commit] = []
+        for number in range(target, base, -1):
+            commit = self.read(number)
+            pending.append(commit)
+            if commit.state is not None:
+                segments = {}
+                break
+        for commit in reversed(pending):
+            segments = _after(segments, commit.added, commit.removed) if commit.state is None else dict(commit.state)
+        return segments
+
+    def append(
+        self,
+        *,
+        by: str,
+        added: Mapping[str, Segment],
+        removed: Sequence[str] = (),
+        vacuumed: Sequence[str] = (),
+    ) -> int:
+        """Commit, whatever other writers do meanwhile; the number of the new commit.
+
+        Raises:
+            CommitConflictError: another writer already superseded one of `removed`.
+            LakeError: the log cannot be written.
+        """
+        while True:
+            newest, segments = self.live()
+            gone = [segment for segment in removed if segment not in segments]
+            if gone:
+                raise CommitConflictError(f"segment {gone[0]} was superseded by another writer; run the command again")
+            number = newest + 1
+            state = _after(segments, added, removed) if number % STATE_EVERY == 0 else None
+            commit = Commit(
+                format=FORMAT_VERSION,
+                number=number,
+                at=datetime.now(UTC),
+                by=by,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                added=dict(added),
+                removed=list(removed),
+                vacuumed=list(vacuumed),
+                state=state,
+            )
+            try:
+                if create_exclusively(self._layout.commit(number), commit.model_dump_json().encode()):
+                    return number
+            except OSError as error:
+                raise LakeError(f"cannot commit to {self._layout.commits}: {error.strerror or error}") from error
+
+
+def _after(segments: Mapping[str, Segment], added: Mapping[str, Segment], removed: Sequence[str]) -> dict[str, Segment]:
+    gone = set(removed)
+    return {name: segment for name, segment in segments.items() if name not in gone} | dict(added)

@@ -1,0 +1,200 @@
+"""The lake as programs use it: open, read a snapshot, write a batch.
+
+    lake = open_lake("lake")
+    lake.sql("SELECT dataset, count(*) FROM trajectories GROUP BY 1")
+    lake.scan("steps").filter(pl.col("error_kind") != "none").collect()
+    with lake.write("import my.jsonl") as batch:
+        batch.add(rows)
+
+Invariant: what one `write` block adds becomes visible at once, at its end, or not at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import orjson
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas import FORMAT_VERSION, TABLES, Row
+from schemas.arrow import rows_to_arrow
+from toolkit.errors import InputError, LakeDamagedError, LakeError, LakeFormatError
+from toolkit.lake.commits import CommitLog, Segment
+from toolkit.lake.layout import Layout, create_exclusively
+from toolkit.lake.query import select
+from toolkit.lake.segments import SegmentWriter, sort_rows
+from toolkit.lake.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class LakeIdentity(BaseModel):
+    """Content of `lake.json`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    format: int
+    id: str
+    created_at: datetime
+
+
+class Lake:
+    """A lake on disk; `open_lake` makes one of these."""
+
+    def __init__(self, path: Path, identity: LakeIdentity) -> None:
+        self.path = path
+        self.id = identity.id
+        self.layout = Layout(path)
+        self.log = CommitLog(self.layout)
+
+    def snapshot(self, at: int | None = None) -> Snapshot:
+        """The lake now, or as it was after commit `at`.
+
+        Raises:
+            InputError: there is no such commit.
+            LakeDamagedError: the log is torn or has a gap.
+        """
+        number, segments = self.log.live(at)
+        return Snapshot(self.layout, number, segments)
+
+    def sql(self, query: str, *, at: int | None = None) -> duckdb.DuckDBPyRelation:
+        """Rows of one SELECT over the tables and views, as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
+
+        Raises:
+            QueryError: not a single SELECT statement, or it does not run.
+        """
+        return select(self.snapshot(at).connect(), query)
+
+    def scan(self, table: str, *, at: int | None = None) -> pl.LazyFrame:
+        """The current rows of `table` as a lazy Polars frame.
+
+        Raises:
+            InputError: there is no such table.
+        """
+        if table not in TABLES:
+            raise InputError(f"there is no table {table!r}; the tables are {', '.join(TABLES)}")
+        return self.snapshot(at).scan(table)
+
+    def write(self, by: str) -> Batch:
+        """A block whose rows are committed together when it ends without an exception."""
+        return Batch(self, by)
+
+
+class Batch:
+    """Rows of any tables on their way into one commit."""
+
+    def __init__(self, lake: Lake, by: str) -> None:
+        self._lake, self._by = lake, by
+        self._rows: dict[str, list[Row]] = {}
+        self._tables: dict[str, list[pa.Table]] = {}
+        self.commit: int | None = None
+        """Number of the commit. None: not committed yet, or nothing was written."""
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add validated rows of any tables."""
+        for row in rows:
+            self._rows.setdefault(_TABLE_OF[type(row)], []).append(row)
+
+    def add_arrow(self, table: str, data: pa.Table) -> None:
+        """Add rows of `table` as Arrow data; columns are cast to the table's schema."""
+        self._tables.setdefault(table, []).append(data.select(list(TABLES[table].columns)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and (self._rows or self._tables):
+            self.commit = commit_segments(self._lake, self._by, [self._gathered()])
+
+    def _gathered(self) -> dict[str, pa.Table]:
+        for name, rows in self._rows.items():
+            self._tables.setdefault(name, []).append(rows_to_arrow(TABLES[name], rows))
+        return {
+            name: sort_rows(TABLES[name], pa.concat_tables(parts, promote_options="permissive"))
+            for name, parts in self._tables.items()
+        }
+
+
+def commit_segments(
+    lake: Lake, by: str, contents: Iterable[dict[str, pa.Table]], *, removed: Sequence[str] = ()
+) -> int | None:
+    """Write one segment for each of `contents` and commit them together; None if all were empty.
+
+    Each content maps table names to rows sorted by `sort_rows`.
+
+    Raises:
+        LakeError: the disk refused; what was written of it is removed again.
+        CommitConflictError: another writer superseded one of `removed`.
+    """
+    writers: list[SegmentWriter] = []
+    added: dict[str, Segment] = {}
+    try:
+        for tables in contents:
+            writer = SegmentWriter(lake.layout)
+            writers.append(writer)
+            for name, data in tables.items():
+                writer.write(TABLES[name], data)
+            segment = writer.close()
+            if segment:
+                added[writer.segment_id] = segment
+        number = lake.log.append(by=by, added=added, removed=removed) if added or removed else None
+    except BaseException:
+        for writer in writers:
+            writer.abandon()
+        raise
+    for writer in writers:
+        writer.release()
+    return number
+
+
+_TABLE_OF: dict[type[Row], str] = {table.model: name for name, table in TABLES.items()}
+
+
+def open_lake(path: str | Path, *, create: bool = False) -> Lake:
+    """Open the lake in directory `path`; with `create`, make one where there is none.
+
+    Raises:
+        InputError: there is no lake, or the directory holds something else.
+        LakeFormatError: a newer toolkit wrote it.
+        LakeDamagedError: `lake.json` is torn.
+    """
+    root = Path(path).resolve()
+    layout = Layout(root)
+    if not layout.identity.exists():
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise InputError(f"{path} is not a lake: it holds files, but no lake.json")
+        if not create:
+            raise InputError(f"there is no lake at {path}; `toolkit import FILE --lake {path}` makes one")
+        _create(layout)
+    try:
+        identity = LakeIdentity.model_validate_json(layout.identity.read_bytes())
+    except ValidationError as error:
+        raise LakeDamagedError(f"{layout.identity} is torn or foreign: {error.errors()[0]['msg']}") from error
+    if identity.format != FORMAT_VERSION:
+        newer = identity.format > FORMAT_VERSION
+        advice = "install a newer trajectory-toolkit" if newer else "no migration from it exists"
+        raise LakeFormatError(
+            f"{path} is a lake of format {identity.format}; this toolkit reads format {FORMAT_VERSION}: {advice}"
+        )
+    return Lake(root, identity)
+
+
+def _create(layout: Layout) -> None:
+    identity = {"format": FORMAT_VERSION, "id": secrets.token_hex(12), "created_at": datetime.now(UTC).isoformat()}
+    try:
+        layout.commits.mkdir(parents=True, exist_ok=True)
+        layout.segments.mkdir(exist_ok=True)
+        # Several processes may create the same lake: the first lake.json counts, the others read it.
+        create_exclusively(layout.identity, orjson.dumps(identity, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise LakeError(f"cannot create a lake in {layout.root}: {error.strerror or error}") from error
