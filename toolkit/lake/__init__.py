@@ -1,1 +1,5 @@
-"""A directory of immutable Parquet segments and a log of commits."""
+"""A directory of immutable Parquet segments and a log of commits; DuckDB and Polars read it.
+
+`lake` opens, reads and writes; `snapshot` is one moment; `views` says which rows are
+current; `commits` and `segments` are the disk; `compaction`, `vacuum` and `check` keep it.
+"""

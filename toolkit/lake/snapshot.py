@@ -17,7 +17,7 @@ import pyarrow as pa
 from schemas import TABLES
 from schemas.arrow import arrow_schema
 from toolkit.errors import LakeDamagedError
-from toolkit.lake.commits import Segment, SegmentTable
+from toolkit.lake.commits import CommitLog, Segment, SegmentTable
 from toolkit.lake.layout import Layout
 from toolkit.lake.views import create_views, current_rows
 
@@ -67,9 +67,17 @@ class Snapshot:
                 try:
                     size = path.stat().st_size
                 except FileNotFoundError:
-                    raise LakeDamagedError(f"{path} is missing; commit {self.number} needs it") from None
+                    raise LakeDamagedError(f"{path} is missing; {self._needed_by(name)}") from None
                 if size != entry.size_bytes:
                     raise LakeDamagedError(f"{path} is torn: {entry.size_bytes} bytes were committed, {size} are there")
+
+    def _needed_by(self, segment: str) -> str:
+        for commit in CommitLog(self.layout).history():
+            if segment in commit.vacuumed:
+                return (
+                    f"`vacuum --history` removed it at commit {commit.number}, so commit {self.number} is out of reach"
+                )
+        return f"commit {self.number} needs it"
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection that sees the views of this snapshot and no other file.
@@ -87,6 +95,7 @@ class Snapshot:
             create_views(connection, {name: self.files(name) for name in TABLES}, self.unique_tables)
             allowed = [str(path) for name in TABLES for path in self.files(name)]
             connection.execute("SET allowed_paths = ?", [allowed])
+            connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET python_enable_replacements = false")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")

@@ -1,0 +1,162 @@
+"""`toolkit export`: a selection as training data, with a manifest of what was written.
+
+Invariant: the files hold exactly the kept trajectories of the selection, in order of
+trajectory_id, so that equal selections give equal files. Files appear whole, under their
+final names, and nothing is overwritten unless asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated, Literal
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cyclopts import Parameter
+
+from pipelines.export_rows import SHAPES, Shape
+from schemas import Selection
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
+from toolkit.cli.output import note, print_json, print_table, progress
+from toolkit.errors import InputError, LakeError
+from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.selections import find_selection, read_selected
+from toolkit.lake.snapshot import Snapshot
+
+BATCH_ROWS = 1_000
+MANIFEST = "manifest.json"
+
+
+def export_selection(
+    lake: Lake, name: str, shape_name: str, out: Path, *, at: int | None = None, overwrite: bool = False
+) -> dict[str, object]:
+    """Write selection `name` in the shape `shape_name` into directory `out`; the manifest.
+
+    Raises:
+        InputError: no such selection or shape, or `out` holds files and `overwrite` is not set.
+        LakeError: the disk refused; files of a former export stay as they were.
+    """
+    snapshot = lake.snapshot(at)
+    selection = find_selection(snapshot, name)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not overwrite)):
+        raise InputError(f"{out} is not empty; choose another --out, or --overwrite")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        written = _write_all(snapshot, selection, SHAPES[shape_name], out)
+        manifest = _manifest(selection, shape_name, written)
+        _place(out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise LakeError(f"cannot write {out}: {error.strerror or error}") from error
+    return manifest
+
+
+def _write_all(snapshot: Snapshot, selection: Selection, shape: Shape, out: Path) -> list[Path]:
+    connection = snapshot.connect()
+    tools = bool(connection.execute(_HAS_TOOLS, [selection.selection_id]).fetchall()[0][0])
+    schema = shape.schema(tools)
+    jsonl, parquet = out / ".train.jsonl.tmp", out / ".train.parquet.tmp"
+    rows = (shape.row(record, weights) for record, weights in read_selected(connection, selection.selection_id))
+    try:
+        with jsonl.open("wb") as lines, pq.ParquetWriter(parquet, schema, compression="zstd") as table:
+            _write_rows(rows, lines, table, schema, shape, selection.n_kept)
+        finals = [out / "train.jsonl"] if shape.jsonl else []
+        finals += [out / "train.parquet"] if shape.parquet else []
+        for final in finals:
+            (out / f".{final.name}.tmp").replace(final)
+        return finals
+    finally:
+        connection.close()
+        jsonl.unlink(missing_ok=True)
+        parquet.unlink(missing_ok=True)
+
+
+def _write_rows(
+    rows: Iterator[dict[str, object]],
+    lines: IO[bytes],
+    table: pq.ParquetWriter,
+    schema: pa.Schema,
+    shape: Shape,
+    total: int,
+) -> None:
+    pending: list[dict[str, object]] = []
+    with progress("export", total, unit="trajectories") as advance:
+        for done, row in enumerate(rows, start=1):
+            if shape.jsonl:
+                lines.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            if shape.parquet:
+                pending.append(row)
+            if len(pending) == BATCH_ROWS:
+                table.write_table(pa.Table.from_pylist(pending, schema=schema))
+                pending = []
+            advance(done)
+    if pending:
+        table.write_table(pa.Table.from_pylist(pending, schema=schema))
+
+
+_HAS_TOOLS = """
+SELECT coalesce(bool_or(dialect = 'tool-calls' OR tools_hash IS NOT NULL), false) FROM trajectories
+SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)
+"""
+
+
+def _manifest(selection: Selection, shape_name: str, files: list[Path]) -> dict[str, object]:
+    return {
+        "selection": selection.name,
+        "selection_id": selection.selection_id,
+        "content_hash": selection.content_hash,
+        "input_commit": selection.input_commit,
+        "recipe": orjson.loads(selection.recipe),
+        "format": shape_name,
+        "trajectories": selection.n_kept,
+        "files": {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files},
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def export_command(
+    *,
+    selection: str,
+    out: Path,
+    format: Annotated[Literal["trl", "openai", "nested"], Parameter(help="Shape of the rows.")] = "trl",
+    lake: LakePath = DEFAULT_LAKE,
+    at: At = None,
+    overwrite: Annotated[bool, Parameter(negative="", help="Replace files of a former export.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Write a selection as training data.
+
+    `trl`: train.jsonl and train.parquet with `messages`, a weight beside each assistant turn.
+    `openai`: train.jsonl as OpenAI's fine-tuning reads it. `nested`: train.parquet, one row a
+    trajectory with its steps inside.
+
+    Args:
+        selection: Name of the selection.
+        out: Directory to write to; made if missing.
+        format: Shape of the rows.
+        lake: Directory of the lake.
+        at: Read the selection as it was after this commit.
+        overwrite: Replace files of a former export.
+        json: Print the manifest.
+    """
+    manifest = export_selection(open_lake(lake), selection, format, out, at=at, overwrite=overwrite)
+    if json:
+        print_json(manifest)
+        return
+    files = manifest["files"]
+    assert isinstance(files, dict)
+    rows = [[str(out / name), manifest["trajectories"], entry["bytes"]] for name, entry in files.items()]
+    print_table(["file", "trajectories", "bytes"], rows, title=f"selection {selection} as {format}")
+    note(f"content hash {manifest['content_hash']}; {out / MANIFEST} says what is in it and why")

@@ -1,0 +1,228 @@
+"""`toolkit import`: other people's trajectories into the tables of a lake.
+
+The road of the data: records of a file → a format's parser → rows → one commit for every
+few thousand trajectories. Invariant: a record is imported whole or reported with its place
+and reason; importing a file again adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from pipelines.provenance import finished, start_run
+from schemas import Domain, Role, Row, Run, Trajectory
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
+from toolkit.cli.output import note, print_json, print_table, progress
+from toolkit.errors import InputError, RecordError
+from toolkit.formats.detect import FORMATS, detect, parse_record
+from toolkit.formats.parsed import TrajectoryFormat
+from toolkit.formats.records import Record, iter_records
+from toolkit.formats.rows import Origin, to_rows
+from toolkit.lake.lake import Lake, open_lake
+
+BATCH_TRAJECTORIES = 5_000
+SHOWN_ERRORS = 20
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import did."""
+
+    format: str
+    because: str
+    """Why this format was taken."""
+    trajectories: int = 0
+    steps: int = 0
+    already_there: int = 0
+    errors: list[RecordError] = field(default_factory=list)
+    losses: Counter[str] = field(default_factory=Counter)
+    """What the format's records hold and our tables cannot, by number of records."""
+    commit: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "format": self.format,
+            "because": self.because,
+            "trajectories": self.trajectories,
+            "steps": self.steps,
+            "already_there": self.already_there,
+            "unreadable": [{"position": error.position, "reason": error.reason} for error in self.errors],
+            "losses": dict(self.losses),
+            "commit": self.commit,
+        }
+
+
+def choose_format(path: Path, name: str) -> tuple[TrajectoryFormat, str]:
+    """The format called `name`, or, for `auto`, the one that the file's first records show; and why.
+
+    Raises:
+        InputError: no such format, or the records do not tell.
+    """
+    if name != "auto":
+        if name not in FORMATS:
+            raise InputError(f"there is no format {name!r}; known are auto, {', '.join(FORMATS)}")
+        return FORMATS[name], "named by --format"
+    found = detect(iter_records(path))
+    return found.format, found.because
+
+
+def import_file(lake: Lake, path: Path, chosen: TrajectoryFormat, origin: Origin, run: Run, report: Imported) -> None:
+    """Import `path` batch by batch, filling `report`."""
+    known = _known_ids(lake, origin.dataset)
+    by = f"import {path.name}"
+    pending: list[Row] = [run]
+    held = 0
+    with progress(by, path.stat().st_size, unit="bytes") as advance:
+        for record in iter_records(path):
+            advance(record.end_byte, f"{report.trajectories:,} trajectories")
+            rows = _rows(record, path, chosen, origin, report)
+            if not rows:
+                continue
+            trajectory = rows[0]
+            assert isinstance(trajectory, Trajectory)
+            if trajectory.trajectory_id in known:
+                report.already_there += 1
+                continue
+            known.add(trajectory.trajectory_id)
+            report.trajectories += 1
+            report.steps += trajectory.n_steps
+            pending += rows
+            held += 1
+            if held == BATCH_TRAJECTORIES:
+                report.commit = _commit(lake, by, pending)
+                pending, held = [], 0
+    if report.trajectories:
+        report.commit = _commit(lake, by, [*pending, finished(run)])
+
+
+def _known_ids(lake: Lake, dataset: str) -> set[str]:
+    relation = lake.sql(
+        f"SELECT trajectory_id FROM trajectories WHERE dataset = '{dataset.replace(chr(39), chr(39) * 2)}'"
+    )
+    return {row[0] for row in relation.fetchall()}
+
+
+def _commit(lake: Lake, by: str, rows: list[Row]) -> int | None:
+    with lake.write(by) as batch:
+        batch.add(_once(rows))
+    return batch.commit
+
+
+def _once(rows: list[Row]) -> Iterator[Row]:
+    """Rows without repetitions of tasks, models and prompts, which many records share."""
+    seen: set[tuple[str, object]] = set()
+    for row in rows:
+        key = next((name for name in ("task_id", "model_id", "prompt_hash") if name in type(row).model_fields), None)
+        if key is None or "trajectory_id" in type(row).model_fields:
+            yield row
+        elif (mark := (key, getattr(row, key))) not in seen:
+            seen.add(mark)
+            yield row
+
+
+def _rows(record: Record, path: Path, chosen: TrajectoryFormat, origin: Origin, report: Imported) -> list[Row] | None:
+    """Rows of one record; None if it cannot be read, which is then in the report."""
+    if record.error is not None or record.value is None:
+        error = record.error or RecordError("empty", path=path.name, position=record.position, unit=record.unit)
+        report.errors.append(error)
+        return None
+    try:
+        parsed = parse_record(chosen, record.value)
+        rows = to_rows(parsed, record.position, origin)
+    except RecordError as error:
+        report.errors.append(RecordError(error.reason, path=path.name, position=record.position, unit=record.unit))
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r:.200}"
+        report.errors.append(RecordError(reason, path=path.name, position=record.position, unit=record.unit))
+        return None
+    report.losses.update(set(parsed.losses))
+    return rows
+
+
+def import_command(
+    file: Path,
+    /,
+    *,
+    lake: LakePath = DEFAULT_LAKE,
+    format: Annotated[str, Parameter(help="react-text, openai-chat, smolagents, or auto.")] = "auto",
+    dataset: Annotated[str | None, Parameter(help="Name of the question set; default: the file's name.")] = None,
+    split: Annotated[str | None, Parameter(help="Part of the question set.")] = None,
+    domain: Annotated[Domain, Parameter(help="How answers are compared, where the file does not say.")] = "fact",
+    role: Annotated[Role, Parameter(help="Who wrote the trajectories.")] = "teacher",
+    model: Annotated[str | None, Parameter(help="Name of the model, where the file does not say.")] = None,
+    license: Annotated[str | None, Parameter(help="SPDX name of the licence; publishing needs it.")] = None,
+    dry_run: DryRun = False,
+    json: AsJson = False,
+) -> int:
+    """Read other people's trajectories into a lake, which is made if there is none.
+
+    Exit code 1 if some records could not be read (the others are imported), 2 if none could.
+
+    Args:
+        file: JSONL, a JSON array, or Parquet.
+        lake: Directory of the lake.
+        format: How the records are written.
+        dataset: Name of the question set; default: the file's name.
+        split: Part of the question set.
+        domain: How answers are compared, where the file does not say.
+        role: Who wrote the trajectories.
+        model: Name of the model, where the file does not say.
+        license: SPDX name of the licence.
+        dry_run: Read everything, say what would be imported, write nothing.
+        json: Print one JSON document.
+    """
+    chosen, because = choose_format(file, format)
+    note(f"format {chosen.name}: {because}")
+    name = dataset or file.name.split(".")[0]
+    identity: dict[str, object] = {"dataset": name, "split": split, "format": chosen.name}
+    settings: dict[str, object] = {**identity, "domain": domain, "role": role, "model": model}
+    report = Imported(chosen.name, because)
+    opened = None if dry_run else open_lake(lake, create=True)
+    commit = opened.snapshot().number if opened else 0
+    run = start_run(
+        "import", identity=identity, settings=settings, input_commit=commit, source=file.name, license=license
+    )
+    origin = Origin(run.run_id, name, run.started_at, split, role, domain, license, model)
+    if opened is None:
+        _read_only(file, chosen, origin, report)
+    else:
+        import_file(opened, file, chosen, origin, run, report)
+    _print(report, name, lake, json, dry_run)
+    if report.errors and not report.trajectories and not report.already_there:
+        return 2
+    return 1 if report.errors else 0
+
+
+def _read_only(path: Path, chosen: TrajectoryFormat, origin: Origin, report: Imported) -> None:
+    for record in iter_records(path):
+        if rows := _rows(record, path, chosen, origin, report):
+            trajectory = rows[0]
+            assert isinstance(trajectory, Trajectory)
+            report.trajectories += 1
+            report.steps += trajectory.n_steps
+
+
+def _print(report: Imported, dataset: str, lake: Path, json: bool, dry_run: bool) -> None:
+    for error in report.errors[:SHOWN_ERRORS]:
+        note(f"not imported: {error}")
+    if len(report.errors) > SHOWN_ERRORS:
+        note(f"… and {len(report.errors) - SHOWN_ERRORS:,} more; --json lists all")
+    for loss, count in report.losses.most_common():
+        note(f"not kept by our tables: {loss} (in {count:,} records)")
+    if json:
+        print_json(report.as_json())
+        return
+    columns = ["dataset", "would import" if dry_run else "imported", "steps", "already there", "unreadable"]
+    print_table(columns, [[dataset, report.trajectories, report.steps, report.already_there, len(report.errors)]])
+    if not dry_run:
+        note(f"next: toolkit score --lake {lake}")

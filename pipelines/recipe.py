@@ -1,0 +1,200 @@
+"""Filter recipes: one YAML file, checked against these models before anything is read.
+
+    name: v1
+    steps:
+      - where: "correct and stop_reason = 'final_answer' and parse_errors = 0"
+      - dedup: {by: trajectory, keep: first}
+      - best_of: {per_task: 2, order_by: [n_steps, completion_tokens]}
+      - mask_steps: "error_kind <> 'none'"
+      - sample: {n: 2000, by: dataset, seed: 0}
+
+Invariant: an unknown key, step or value is an error that names its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import InputError, RecipeError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Where(_Strict):
+    """Keep what fulfils a SQL predicate over `trajectories_scored`."""
+
+    where: Annotated[str, Field(min_length=1)]
+
+
+class DedupOptions(_Strict):
+    """What counts as the same, and which one stays."""
+
+    by: Literal["task", "actions", "trajectory"]
+    """`task`: the question, ignoring case and spacing. `actions`: the sequence of actions, whatever the
+    question; trajectories without any action are never duplicates. `trajectory`: all that was said and observed."""
+    keep: Literal["first", "shortest"] = "first"
+    """`first`: in the order of dataset and position. `shortest`: fewest steps, then first."""
+
+
+class Dedup(_Strict):
+    """Keep one of each group of equal trajectories."""
+
+    dedup: DedupOptions
+
+
+class BestOfOptions(_Strict):
+    """How many of a task stay, and by which order."""
+
+    per_task: Annotated[int, Field(ge=1)]
+    order_by: Annotated[list[Annotated[str, Field(pattern=r"^\w+( (asc|desc))?$")]], Field(min_length=1)]
+    """Columns of `trajectories_scored`, best first; `completion_tokens desc` turns one round. Nulls come last."""
+
+
+class BestOf(_Strict):
+    """Keep the best trajectories of each task."""
+
+    best_of: BestOfOptions
+
+
+class MaskSteps(_Strict):
+    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped."""
+
+    mask_steps: Annotated[str, Field(min_length=1)]
+
+
+class SampleOptions(_Strict):
+    """How many trajectories stay, and of which strata."""
+
+    n: Annotated[int, Field(ge=1)]
+    by: Annotated[str, Field(pattern=r"^\w+$")] | None = None
+    """Column of `trajectories_scored`; each of its values keeps its share. None: one stratum."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Sample(_Strict):
+    """Keep a seeded random sample."""
+
+    sample: SampleOptions
+
+
+Rule = Where | Dedup | BestOf | MaskSteps | Sample
+RULES: dict[str, type[Rule]] = {
+    "where": Where,
+    "dedup": Dedup,
+    "best_of": BestOf,
+    "mask_steps": MaskSteps,
+    "sample": Sample,
+}
+
+
+class FilterRecipe(_Strict):
+    """An ordered list of rules and the name of the selection that they make."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
+    steps: list[Rule]
+
+    def as_json(self) -> dict[str, object]:
+        """The resolved recipe as plain values."""
+        return self.model_dump(mode="json")
+
+
+def rule_name(rule: Rule) -> str:
+    """The recipe word of a rule, for example `where`."""
+    return next(iter(type(rule).model_fields))
+
+
+def load_recipe(path: Path) -> FilterRecipe:
+    """Read and check a recipe.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: it is not YAML, or does not validate; the message names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no recipe {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the recipe {path}: {error}") from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, place: str) -> FilterRecipe:
+    """Check the text of a recipe; `place` names it in errors.
+
+    Raises:
+        RecipeError: as `load_recipe`.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or root is None:
+        raise RecipeError(f"{place}: expected a mapping with `name` and `steps`, got {type(values).__name__}")
+    try:
+        steps = values.get("steps")
+        if isinstance(steps, list):
+            values["steps"] = [_rule(step, index) for index, step in enumerate(steps)]
+        return FilterRecipe.model_validate(values)
+    except _StepError as error:
+        raise RecipeError(f"{_line(root, error.path)} of {place}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(f"{_line(root, first['loc'])} of {place}: {_explain(first)}") from error
+
+
+class _StepError(Exception):
+    def __init__(self, message: str, path: Sequence[int | str]) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def _rule(step: object, index: int) -> Rule:
+    if not isinstance(step, dict) or len(step) != 1:
+        raise _StepError(f"a step is one of {', '.join(RULES)}, with its options; got {step!r}", ("steps", index))
+    name = next(iter(step))
+    if name not in RULES:
+        close = get_close_matches(str(name), RULES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(RULES)}"
+        raise _StepError(f"unknown step {name!r}{hint}", ("steps", index, name))
+    try:
+        return RULES[name].model_validate(step)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _StepError(_explain(first), ("steps", index, *first["loc"])) from error
+
+
+def _explain(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where!r}"
+    if error["type"] == "missing":
+        return f"{where!r} is missing"
+    return f"{where}: {error['msg']}, got {error['input']!r}"
+
+
+def _line(node: yaml.Node, path: Sequence[int | str]) -> str:
+    """`line N` of the deepest node on `path` that the file has."""
+    line = node.start_mark.line
+    for part in path:
+        found: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, found = key.start_mark.line, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = node.value[part]
+            line = found.start_mark.line
+        if found is None:
+            break
+        node = found
+    return f"line {line + 1}"

@@ -1,0 +1,117 @@
+"""The command `toolkit`: a table of names, and what happens to errors.
+
+Invariant: `--help` imports nothing but the standard library, and a command imports only its
+own module. Exit codes: 0 done, 1 a run that failed, 2 wrong input.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from toolkit.errors import InputError, ToolkitError
+
+
+class Command(NamedTuple):
+    """One command of the table."""
+
+    group: str
+    target: str
+    """`module:function`; the function's signature and docstring are the command's options and help."""
+    line: str
+    """One line for `toolkit --help`."""
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command("Main road", "pipelines.demo:demo_command", "run the main road on a small sample made on the spot"),
+    "import": Command("Main road", "pipelines.ingest:import_command", "read other people's trajectories into a lake"),
+    "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
+    "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
+    "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),
+    "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
+    "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),
+    "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
+    "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections"),
+    "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
+    "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
+    "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),
+    "doctor": Command("Keep", "toolkit.cli.doctor:doctor_command", "check this installation and, if given, a lake"),
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return _dispatch(list(arguments))
+    except ToolkitError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted; what was committed stays, and the same command goes on from there", 1)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        sys.stdout.write(overview())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"trajectory-toolkit {version('trajectory-toolkit')}\n")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        close = get_close_matches(name, COMMANDS, n=1)
+        raise InputError(f"there is no command {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    return _run_command(name, rest)
+
+
+def overview() -> str:
+    """What `toolkit --help` prints."""
+    lines = ["Turn the runs of a strong LLM agent into a small model that can do the same work.", ""]
+    lines += ["Usage: toolkit COMMAND [OPTIONS]", ""]
+    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
+        lines.append(group)
+        lines += [f"  {name:9} {entry.line}" for name, entry in COMMANDS.items() if entry.group == group]
+        lines.append("")
+    lines.append("`toolkit COMMAND --help` explains one; `toolkit demo` shows the road from file to training data.")
+    return "\n".join(lines) + "\n"
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    from cyclopts import App, CycloptsError
+
+    app = App(
+        name="toolkit",
+        help_format="plaintext",
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    app.command(COMMANDS[name].target, name=name)
+    try:
+        result = app([name, *arguments])
+    except CycloptsError as error:
+        raise InputError(f"{str(error).strip()}\n`toolkit {name} --help` lists the options") from error
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

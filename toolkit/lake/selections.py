@@ -1,0 +1,63 @@
+"""Reading named selections: their row, their decisions, and what they keep with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import duckdb
+
+from schemas import Selection
+from schemas.arrow import rows_from_arrow
+from toolkit.errors import InputError
+from toolkit.lake.records import TrajectoryRecord, read_records
+from toolkit.lake.snapshot import Snapshot
+
+
+def find_selection(snapshot: Snapshot, name: str) -> Selection:
+    """The newest selection called `name`.
+
+    Raises:
+        InputError: there is none; the message names those that exist.
+    """
+    connection = snapshot.connect()
+    try:
+        relation = connection.sql("SELECT * FROM selections ORDER BY name")
+        found = {row.name: row for row in rows_from_arrow(Selection, relation.to_arrow_table())}
+    finally:
+        connection.close()
+    if name in found:
+        return found[name]
+    if not found:
+        raise InputError(f"there is no selection {name!r}: the lake has none; `toolkit filter RECIPE` makes one")
+    close = get_close_matches(name, found, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(found)}"
+    raise InputError(f"there is no selection {name!r}{hint}")
+
+
+def read_selected(
+    connection: duckdb.DuckDBPyConnection, selection_id: str
+) -> Iterator[tuple[TrajectoryRecord, dict[int, float]]]:
+    """Kept trajectories in order of id, each with the weights that rules gave to its steps."""
+    weights: dict[str, dict[int, float]] = {}
+    query = "SELECT trajectory_id, step_index, weight FROM step_weights WHERE selection_id = ?"
+    for trajectory_id, step_index, weight in connection.cursor().execute(query, [selection_id]).fetchall():
+        weights.setdefault(trajectory_id, {})[step_index] = weight
+    kept = f"SELECT trajectory_id FROM decisions WHERE kept AND selection_id = '{selection_id}'"
+    for record in read_records(connection, kept):
+        yield record, weights.get(record.trajectory.trajectory_id, {})
+
+
+def find_trajectory(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    """The trajectory_id that `text` is, or is the beginning of.
+
+    Raises:
+        InputError: no trajectory, or several.
+    """
+    query = "SELECT trajectory_id FROM trajectories WHERE starts_with(trajectory_id, ?) ORDER BY 1 LIMIT 4"
+    found = [row[0] for row in connection.execute(query, [text]).fetchall()]
+    if not found:
+        raise InputError(f"there is no trajectory {text!r} in the lake")
+    if len(found) > 1:
+        raise InputError(f"{text!r} is the beginning of several trajectories: {', '.join(found[:3])}, …")
+    return str(found[0])
