@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cyclopts import Parameter
 
-from pipelines.export_rows import SHAPES, Shape
 from schemas import Selection
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import InputError, LakeError
+from toolkit.formats.shapes import SHAPES, Shape, has_tools
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.selections import find_selection, read_selected
 from toolkit.lake.snapshot import Snapshot
@@ -55,8 +55,7 @@ def export_selection(
 
 def _write_all(snapshot: Snapshot, selection: Selection, shape: Shape, out: Path) -> list[Path]:
     connection = snapshot.connect()
-    tools = bool(connection.execute(_HAS_TOOLS, [selection.selection_id]).fetchall()[0][0])
-    schema = shape.schema(tools)
+    schema = shape.schema(has_tools(connection, selection.selection_id))
     jsonl, parquet = out / ".train.jsonl.tmp", out / ".train.parquet.tmp"
     rows = (shape.row(record, weights) for record, weights in read_selected(connection, selection.selection_id))
     try:
@@ -94,12 +93,6 @@ def _write_rows(
             advance(done)
     if pending:
         table.write_table(pa.Table.from_pylist(pending, schema=schema))
-
-
-_HAS_TOOLS = """
-SELECT coalesce(bool_or(dialect = 'tool-calls' OR tools_hash IS NOT NULL), false) FROM trajectories
-SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)
-"""
 
 
 def _manifest(selection: Selection, shape_name: str, files: list[Path]) -> dict[str, object]:

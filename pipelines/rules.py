@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 import duckdb
 
 from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample, Where, rule_name
+from pipelines.rule_queries import (
+    best_of_query,
+    dedup_query,
+    mask_query,
+    order_columns,
+    sample_query,
+    stratum_of,
+    where_query,
+)
 from toolkit.errors import QueryError
-from toolkit.lake.predicate import Predicate, parse_predicate
-
-FIRST = "dataset, source_position NULLS LAST, task_id, sample_index, trajectory_id"
-_TEXT_CHARS = 200
+from toolkit.lake.predicate import parse_predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Funnel:
                     parse_predicate(self.connection, rule.mask_steps, "steps")
             except QueryError as error:
                 raise QueryError(f"step {label}: {error}") from error
-            for column in _named_columns(rule):
+            for column in order_columns(rule):
                 if column not in columns:
                     raise QueryError(f"step {label}: trajectories_scored has no column {column!r}")
 
@@ -74,11 +80,11 @@ class Funnel:
             return Applied(label, before, 0, masked_steps=self._mask(rule, label))
         notes: list[str] = []
         if isinstance(rule, Where):
-            query = _where_sql(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
+            query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
         elif isinstance(rule, Dedup):
-            query = _dedup_sql(rule)
+            query = dedup_query(rule)
         elif isinstance(rule, BestOf):
-            query = _best_of_sql(rule)
+            query = best_of_query(rule)
         else:
             query = self._sample_sql(rule)
             if rule.sample.n > before:
@@ -100,11 +106,7 @@ class Funnel:
 
     def _mask(self, rule: MaskSteps, label: str) -> int:
         before = self.count("masks")
-        self.connection.execute(
-            "INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps SEMI JOIN alive USING (trajectory_id)"
-            f" ANTI JOIN masks USING (trajectory_id, step_index) WHERE (\n{rule.mask_steps}\n)",
-            [label],
-        )
+        self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
 
     def _types(self) -> dict[str, str]:
@@ -112,25 +114,15 @@ class Funnel:
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def _sample_sql(self, rule: Sample) -> str:
-        stratum = f"CAST({rule.sample.by} AS VARCHAR)" if rule.sample.by else "'all'"
         counted = self.connection.execute(
-            f"SELECT {stratum} AS stratum, count(*) FROM trajectories_scored SEMI JOIN alive USING (trajectory_id)"
-            " GROUP BY 1 ORDER BY 1 NULLS FIRST"
+            f"SELECT {stratum_of(rule)} AS stratum, count(*) FROM trajectories_scored"
+            " SEMI JOIN alive USING (trajectory_id) GROUP BY 1 ORDER BY 1 NULLS FIRST"
         ).fetchall()
         quotas = share_out(rule.sample.n, [rows for _, rows in counted])
         self.connection.execute("CREATE OR REPLACE TEMP TABLE quotas (stratum VARCHAR, rows BIGINT, quota BIGINT)")
         for (name, rows), quota in zip(counted, quotas, strict=True):
             self.connection.execute("INSERT INTO quotas VALUES (?, ?, ?)", [name, rows, quota])
-        seed = rule.sample.seed
-        return f"""
-            SELECT trajectory_id, NULL AS nearest_kept_id,
-                   json_object('stratum', stratum, 'rows', rows, 'quota', quota, 'seed', {seed})::VARCHAR AS evidence
-            FROM (SELECT trajectory_id, s.stratum, rows, quota,
-                         row_number() OVER (PARTITION BY s.stratum ORDER BY md5('{seed}:' || trajectory_id)) AS place
-                  FROM (SELECT trajectory_id, {stratum} AS stratum FROM trajectories_scored
-                        SEMI JOIN alive USING (trajectory_id)) s
-                  JOIN quotas ON s.stratum IS NOT DISTINCT FROM quotas.stratum)
-            WHERE place > quota"""
+        return sample_query(rule)
 
 
 def share_out(n: int, sizes: list[int]) -> list[int]:
@@ -146,62 +138,3 @@ def share_out(n: int, sizes: list[int]) -> list[int]:
     for index in by_remainder[: n - sum(shares)]:
         shares[index] += 1
     return shares
-
-
-def _named_columns(rule: Rule) -> list[str]:
-    if isinstance(rule, BestOf):
-        return [term.split()[0] for term in rule.best_of.order_by]
-    if isinstance(rule, Sample) and rule.sample.by:
-        return [rule.sample.by]
-    return []
-
-
-def _where_sql(predicate: Predicate, types: dict[str, str]) -> str:
-    failed = ", ".join(f"CASE WHEN ({part}) THEN NULL ELSE {_quote(part)} END" for part in predicate.conjuncts)
-    values = ", ".join(f"{_quote(column)}, {_short(column, types[column])}" for column in predicate.columns)
-    return f"""
-        SELECT trajectory_id, NULL AS nearest_kept_id,
-               json_object('failed', list_filter([{failed}], lambda part: part IS NOT NULL),
-                           'values', json_object({values}))::VARCHAR AS evidence
-        FROM trajectories_scored SEMI JOIN alive USING (trajectory_id)
-        WHERE NOT coalesce((\n{predicate.text}\n), false)"""
-
-
-def _short(column: str, kind: str) -> str:
-    return f"left({column}, {_TEXT_CHARS})" if kind == "VARCHAR" else column
-
-
-def _dedup_sql(rule: Dedup) -> str:
-    order = FIRST if rule.dedup.keep == "first" else f"n_steps, {FIRST}"
-    source = {
-        "trajectory": "SELECT *, content_hash AS same FROM trajectories_scored",
-        "task": "SELECT *, lower(trim(regexp_replace(question, '\\s+', ' ', 'g'))) AS same FROM trajectories_scored",
-        "actions": "SELECT * FROM trajectories_scored JOIN (SELECT trajectory_id, md5(string_agg(md5(code), ''"
-        " ORDER BY step_index)) AS same FROM steps WHERE code IS NOT NULL GROUP BY 1) USING (trajectory_id)",
-    }[rule.dedup.by]
-    return f"""
-        SELECT trajectory_id, nearest_kept_id,
-               json_object('by', {_quote(rule.dedup.by)}, 'keep', {_quote(rule.dedup.keep)}, 'equal', equal)::VARCHAR AS evidence
-        FROM (SELECT trajectory_id, first_value(trajectory_id) OVER (PARTITION BY same ORDER BY {order}) AS nearest_kept_id,
-                     row_number() OVER (PARTITION BY same ORDER BY {order}) AS place,
-                     count(*) OVER (PARTITION BY same) AS equal
-              FROM ({source}) SEMI JOIN alive USING (trajectory_id) WHERE same IS NOT NULL)
-        WHERE place > 1"""
-
-
-def _best_of_sql(rule: BestOf) -> str:
-    options = rule.best_of
-    order = ", ".join(f"{term} NULLS LAST" for term in options.order_by)
-    values = ", ".join(f"{_quote(column)}, {column}" for column in _named_columns(rule))
-    return f"""
-        SELECT trajectory_id, nearest_kept_id, evidence
-        FROM (SELECT trajectory_id,
-                     first_value(trajectory_id) OVER (PARTITION BY task_id ORDER BY {order}, {FIRST}) AS nearest_kept_id,
-                     row_number() OVER (PARTITION BY task_id ORDER BY {order}, {FIRST}) AS place,
-                     json_object('place', place, 'per_task', {options.per_task}, {values})::VARCHAR AS evidence
-              FROM trajectories_scored SEMI JOIN alive USING (trajectory_id))
-        WHERE place > {options.per_task}"""
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Protocol
 
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -35,13 +36,21 @@ from rich.text import Text
 LINES_EVERY_S = 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-console = Console(highlight=False, soft_wrap=False)
+PIPED_WIDTH = 140
+"""Columns where output goes to a file or a pipe, which have no width of their own."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def clean(text: str) -> str:
+    """`text` without control characters, so that it cannot move the cursor; newline and tab stay."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def plain(text: str) -> str:
-    """`text` without control characters (newline and tab stay) and with rich markup escaped."""
-    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    """`clean` text with rich markup escaped."""
+    return escape(clean(text))
 
 
 def note(message: str) -> None:
@@ -57,11 +66,13 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """A table on standard output; numbers are right-aligned."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
     rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
-        table.add_column(plain(column), justify="right" if numbers and rows else "left", overflow="fold")
+        table.add_column(
+            plain(column.replace("_", " ")), justify="right" if numbers and rows else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(plain(_cell(value)) for value in row))
     console.print(table)

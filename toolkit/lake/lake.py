@@ -51,7 +51,7 @@ class Lake:
 
     def __init__(self, path: Path, identity: LakeIdentity) -> None:
         self.path = path
-        self.id = identity.id
+        self.identity = identity
         self.layout = Layout(path)
         self.log = CommitLog(self.layout)
 

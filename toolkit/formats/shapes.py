@@ -1,4 +1,4 @@
-"""The shapes that `export` writes: one row of plain values a trajectory, and its Arrow schema.
+"""The shapes in which trajectories leave: one row of plain values a trajectory, and its Arrow schema.
 
 trl      messages (with `weight` on assistant turns) and where the row comes from
 openai   messages as OpenAI's fine-tuning reads them: weight 0 or 1, no other columns
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import duckdb
 import orjson
 import pyarrow as pa
 
@@ -121,3 +122,11 @@ SHAPES: dict[str, Shape] = {
     "openai": Shape(_openai_row, _openai_schema, jsonl=True, parquet=False),
     "nested": Shape(_nested_row, _nested_schema, jsonl=False, parquet=True),
 }
+
+
+def has_tools(connection: duckdb.DuckDBPyConnection, selection_id: str) -> bool:
+    """Whether any kept trajectory needs the columns for tool calls."""
+    query = """
+        SELECT coalesce(bool_or(dialect = 'tool-calls' OR tools_hash IS NOT NULL), false) FROM trajectories
+        SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)"""
+    return bool(connection.execute(query, [selection_id]).fetchall()[0][0])

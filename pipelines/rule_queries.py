@@ -1,0 +1,111 @@
+"""The SQL of each rule: which of the rows that are still in it drops, and on what evidence.
+
+Every query gives (trajectory_id, evidence, nearest_kept_id) for the rows to drop. Ties are
+broken by dataset, position and id, never by the order in which files were read.
+"""
+
+from __future__ import annotations
+
+from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample
+from toolkit.lake.predicate import Predicate
+
+FIRST = "dataset, source_position NULLS LAST, task_id, sample_index, trajectory_id"
+STILL_IN = "SEMI JOIN alive USING (trajectory_id)"
+TEXT_CHARS = 200
+"""Characters of a text column that go into the evidence."""
+
+_SAME = {
+    "trajectory": "SELECT *, content_hash AS same FROM trajectories_scored",
+    "task": r"SELECT *, lower(trim(regexp_replace(question, '\s+', ' ', 'g'))) AS same FROM trajectories_scored",
+    "actions": """
+        SELECT * FROM trajectories_scored JOIN (
+            SELECT trajectory_id, md5(string_agg(md5(code), '' ORDER BY step_index)) AS same
+            FROM steps WHERE code IS NOT NULL GROUP BY 1
+        ) USING (trajectory_id)""",
+}
+"""What dedup compares: rows with equal `same` are duplicates."""
+
+
+def order_columns(rule: Rule) -> list[str]:
+    """Columns of `trajectories_scored` that a rule orders or samples by."""
+    if isinstance(rule, BestOf):
+        return [term.split()[0] for term in rule.best_of.order_by]
+    if isinstance(rule, Sample) and rule.sample.by:
+        return [rule.sample.by]
+    return []
+
+
+def where_query(predicate: Predicate, types: dict[str, str]) -> str:
+    """Rows for which the predicate is not true, with the parts that failed and the values they saw."""
+    failed = ", ".join(f"CASE WHEN ({part}) THEN NULL ELSE {_quote(part)} END" for part in predicate.conjuncts)
+    values = ", ".join(f"{_quote(column)}, {_short(column, types[column])}" for column in predicate.columns)
+    return f"""
+        SELECT trajectory_id, NULL AS nearest_kept_id,
+               json_object('failed', list_filter([{failed}], lambda part: part IS NOT NULL),
+                           'values', json_object({values}))::VARCHAR AS evidence
+        FROM trajectories_scored {STILL_IN}
+        WHERE NOT coalesce((\n{predicate.text}\n), false)"""
+
+
+def dedup_query(rule: Dedup) -> str:
+    """All but the first row of each group of equal ones."""
+    options = rule.dedup
+    group = f"PARTITION BY same ORDER BY {FIRST if options.keep == 'first' else f'n_steps, {FIRST}'}"
+    said = f"'by', {_quote(options.by)}, 'keep', {_quote(options.keep)}, 'equal', equal"
+    return f"""
+        SELECT trajectory_id, nearest_kept_id, json_object({said})::VARCHAR AS evidence
+        FROM (SELECT trajectory_id,
+                     first_value(trajectory_id) OVER ({group}) AS nearest_kept_id,
+                     row_number() OVER ({group}) AS place,
+                     count(*) OVER (PARTITION BY same) AS equal
+              FROM ({_SAME[options.by]}) {STILL_IN} WHERE same IS NOT NULL)
+        WHERE place > 1"""
+
+
+def best_of_query(rule: BestOf) -> str:
+    """All but the best rows of each task."""
+    options = rule.best_of
+    order = ", ".join(f"{term} NULLS LAST" for term in options.order_by)
+    group = f"PARTITION BY task_id ORDER BY {order}, {FIRST}"
+    values = ", ".join(f"{_quote(column)}, {column}" for column in order_columns(rule))
+    return f"""
+        SELECT trajectory_id, nearest_kept_id, evidence
+        FROM (SELECT trajectory_id,
+                     first_value(trajectory_id) OVER ({group}) AS nearest_kept_id,
+                     row_number() OVER ({group}) AS place,
+                     json_object('place', place, 'per_task', {options.per_task}, {values})::VARCHAR AS evidence
+              FROM trajectories_scored {STILL_IN})
+        WHERE place > {options.per_task}"""
+
+
+def stratum_of(rule: Sample) -> str:
+    """The expression whose values are the strata."""
+    return f"CAST({rule.sample.by} AS VARCHAR)" if rule.sample.by else "'all'"
+
+
+def sample_query(rule: Sample) -> str:
+    """Rows beyond their stratum's quota, which the table `quotas` holds, in a seeded order."""
+    seed = rule.sample.seed
+    order = f"PARTITION BY s.stratum ORDER BY md5('{seed}:' || trajectory_id)"
+    said = f"'stratum', stratum, 'rows', rows, 'quota', quota, 'seed', {seed}"
+    return f"""
+        SELECT trajectory_id, NULL AS nearest_kept_id, json_object({said})::VARCHAR AS evidence
+        FROM (SELECT trajectory_id, s.stratum, rows, quota, row_number() OVER ({order}) AS place
+              FROM (SELECT trajectory_id, {stratum_of(rule)} AS stratum FROM trajectories_scored {STILL_IN}) s
+              JOIN quotas ON s.stratum IS NOT DISTINCT FROM quotas.stratum)
+        WHERE place > quota"""
+
+
+def mask_query(rule: MaskSteps) -> str:
+    """INSERT of the steps to mask that no earlier rule masked; its parameter is the rule's label."""
+    return f"""
+        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps {STILL_IN}
+        ANTI JOIN masks USING (trajectory_id, step_index) WHERE (\n{rule.mask_steps}\n)"""
+
+
+def _short(column: str, kind: str) -> str:
+    return f"left({column}, {TEXT_CHARS})" if kind == "VARCHAR" else column
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
