@@ -10,6 +10,7 @@
     │   ├── LakeDamagedError     a named file is missing, torn or foreign
     │   └── CommitConflictError  another writer changed what this one built on
     ├── MissingExtraError        an optional dependency is not installed: exit code 2
+    ├── ModelError               a model gave no answer after all retries; the rollout becomes a row
     └── RunError                 a run that started properly could not finish: exit code 1
 
 Foreign exceptions are translated once, where they enter (`raise … from error`).
@@ -88,3 +89,7 @@ class MissingExtraError(InputError):
 
 class RunError(ToolkitError):
     """A run that started properly could not finish."""
+
+
+class ModelError(ToolkitError):
+    """A model gave no answer after all retries; the rollout becomes a row that says so."""
