@@ -20,8 +20,8 @@ from pipelines.provenance import finished, start_run
 from schemas import Domain, Role, Row, Run, Trajectory
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
-from toolkit.errors import InputError, RecordError
-from toolkit.formats.detect import FORMATS, detect, parse_record
+from toolkit.errors import RecordError
+from toolkit.formats.detect import detect, format_named, parse_checked
 from toolkit.formats.parsed import TrajectoryFormat
 from toolkit.formats.records import Record, iter_records
 from toolkit.formats.rows import Origin, to_rows
@@ -67,10 +67,8 @@ def choose_format(path: Path, name: str) -> tuple[TrajectoryFormat, str]:
         InputError: no such format, or the records do not tell.
     """
     if name != "auto":
-        if name not in FORMATS:
-            raise InputError(f"there is no format {name!r}; known are auto, {', '.join(FORMATS)}")
-        return FORMATS[name], "named by --format"
-    found = detect(iter_records(path))
+        return format_named(name), "named by --format"
+    found = detect(iter_records(path), path=path)
     return found.format, found.because
 
 
@@ -135,7 +133,7 @@ def _rows(record: Record, path: Path, chosen: TrajectoryFormat, origin: Origin, 
         report.errors.append(error)
         return None
     try:
-        parsed = parse_record(chosen, record.value)
+        parsed = parse_checked(chosen, record.value)
         rows = to_rows(parsed, record.position, origin)
     except RecordError as error:
         report.errors.append(RecordError(error.reason, path=path.name, position=record.position, unit=record.unit))
