@@ -129,19 +129,19 @@ def _once(rows: list[Row]) -> Iterator[Row]:
 def _rows(record: Record, path: Path, chosen: TrajectoryFormat, origin: Origin, report: Imported) -> list[Row] | None:
     """Rows of one record; None if it cannot be read, which is then in the report."""
     if record.error is not None or record.value is None:
-        error = record.error or RecordError("empty", path=path.name, position=record.position, unit=record.unit)
+        error = record.error or RecordError("empty", path=path, position=record.position, unit=record.unit)
         report.errors.append(error)
         return None
     try:
         parsed = parse_checked(chosen, record.value)
         rows = to_rows(parsed, record.position, origin)
     except RecordError as error:
-        report.errors.append(RecordError(error.reason, path=path.name, position=record.position, unit=record.unit))
+        report.errors.append(RecordError(error.reason, path=path, position=record.position, unit=record.unit))
         return None
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r:.200}"
-        report.errors.append(RecordError(reason, path=path.name, position=record.position, unit=record.unit))
+        report.errors.append(RecordError(reason, path=path, position=record.position, unit=record.unit))
         return None
     report.losses.update(set(parsed.losses))
     return rows

@@ -148,7 +148,7 @@ def parse_recipe(text: str, place: str) -> FilterRecipe:
     except _StepError as error:
         raise RecipeError(f"{_line(root, error.path)} of {place}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         raise RecipeError(f"{_line(root, first['loc'])} of {place}: {_explain(first)}") from error
 
 
@@ -169,8 +169,14 @@ def _rule(step: object, index: int) -> Rule:
     try:
         return RULES[name].model_validate(step)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         raise _StepError(_explain(first), ("steps", index, *first["loc"])) from error
+
+
+def _most_telling(error: ValidationError) -> Any:
+    """An unknown key explains a missing one: most often it is the same key, misspelt."""
+    found = error.errors()
+    return next((one for one in found if one["type"] == "extra_forbidden"), found[0])
 
 
 def _explain(error: Any) -> str:

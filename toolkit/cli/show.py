@@ -95,7 +95,9 @@ def _step(step: Step, record: TrajectoryRecord, full: bool) -> RenderableType:
         parts.append(Padding(_code(step.code, record.trajectory.dialect), (0, 0, 0, 2)))
     elif not step.thought:
         parts.append(Padding(Text(clean(step.completion)), (0, 0, 0, 2)))
-    parts += [Padding(_call(call), (0, 0, 0, 4)) for call in record.calls_of(step.step_index)]
+    if record.trajectory.dialect in PYTHON_DIALECTS:
+        # Elsewhere the action is the call, and printing it twice would only lengthen the page.
+        parts += [Padding(_call(call), (0, 0, 0, 4)) for call in record.calls_of(step.step_index)]
     if step.error:
         parts.append(Padding(Text(clean(step.error), "red"), (0, 0, 0, 4)))
     if step.observation is not None:

@@ -8,12 +8,15 @@ it saw. Not covered: running it (`pipelines.rules`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import duckdb
 
 from toolkit.errors import QueryError
+
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,13 @@ def _to_sql(connection: duckdb.DuckDBPyConnection, tree: dict[str, object], part
 
 
 def _is_wrapped(text: str) -> bool:
-    """Whether the first parenthesis closes at the very end."""
-    if not (text.startswith("(") and text.endswith(")")) or "'" in text or '"' in text:
-        return False
+    """Whether the first parenthesis closes at the very end; parentheses inside quotes do not count."""
+    bare = _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), text)
     depth = 0
-    for index, character in enumerate(text):
+    for index, character in enumerate(bare):
         depth += {"(": 1, ")": -1}.get(character, 0)
         if depth == 0:
-            return index == len(text) - 1
+            return bare.startswith("(") and index == len(bare) - 1
     return False
 
 

@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import pytest
+
+import toolkit
+
+
+def test_the_exported_names_are_these() -> None:
+    assert sorted(toolkit.__all__) == dir(toolkit) == ["Lake", "open_lake"]
+    assert all(callable(getattr(toolkit, name)) for name in toolkit.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        toolkit.nothing  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    program = (
+        "import sys, toolkit; print(sorted(name for name in sys.modules if name in ('duckdb', 'polars', 'pyarrow')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
