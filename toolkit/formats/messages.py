@@ -14,6 +14,8 @@ from typing import NotRequired, TypedDict
 import orjson
 
 from schemas import Step, ToolCall
+from toolkit.contracts import Passage
+from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.turns import observation_turn, task_turn
 from toolkit.lake.records import TrajectoryRecord
 
@@ -53,14 +55,21 @@ def to_messages(record: TrajectoryRecord, weights: Mapping[int, float]) -> list[
     messages: list[Message] = []
     if record.system_prompt is not None:
         messages.append({"role": "system", "content": record.system_prompt})
-    question = record.task.question if record.task else ""
-    messages.append({"role": "user", "content": task_turn(dialect, question)})
+    messages.append({"role": "user", "content": _task_turn(record)})
     for step in record.steps:
         calls = record.calls_of(step.step_index) if dialect == TOOL_CALL_DIALECT else []
         messages.append(_assistant(step, calls, weights.get(step.step_index, 1.0)))
         if step is not record.steps[-1]:
             messages += _answers(step, calls, dialect)
     return messages
+
+
+def _task_turn(record: TrajectoryRecord) -> str:
+    question = record.task.question if record.task else ""
+    if record.trajectory.kind != "cot_rag" or not record.tool_calls:
+        return task_turn(record.trajectory.dialect, question)
+    found = orjson.loads(record.tool_calls[0].result or "[]")
+    return ChainOfThought().task_turn(question, [Passage(entry["title"], entry["text"]) for entry in found])
 
 
 def _assistant(step: Step, calls: list[ToolCall], weight: float) -> Message:

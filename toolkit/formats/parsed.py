@@ -52,6 +52,7 @@ class ParsedStep:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     latency_ms: float | None = None
+    """Milliseconds of the model call; of formats that time only whole steps, of the step with its action."""
 
 
 @dataclass(slots=True)
@@ -61,8 +62,8 @@ class ParsedTrajectory:
     question: str
     steps: list[ParsedStep]
     dialect: str
-    """How the steps speak: `react-text`, `tool-calls`, `smolagents` (1.2x, `<code>` tags)
-    or `smolagents-1.13` (```` ```py … ```<end_code> ````)."""
+    """How the steps speak: `react-text`, `tool-calls`, `smolagents` (1.2x, `<code>` tags),
+    `smolagents-1.13` (```` ```py … ```<end_code> ````) or `plain` (text without actions)."""
     answers: list[str] = field(default_factory=list)
     """Gold answer and aliases; empty when the record has none."""
     domain: Domain | None = None
@@ -92,7 +93,8 @@ class Claim:
     because: str
     """The finding, for example `assistant turns end in "Action: name[…]"`."""
     strength: int
-    """0–100; the strongest claim wins, a tie is an error that names both."""
+    """1–100; the strongest claim wins, a tie is an error that names both. Below 50 the record only could be
+    of this format; from 50 on it shows marks that are the format's own."""
 
 
 class TrajectoryFormat(Protocol):

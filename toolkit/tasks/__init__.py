@@ -1,0 +1,1 @@
+"""Question sets, and the plans that lead to their answers."""

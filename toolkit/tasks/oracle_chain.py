@@ -1,0 +1,65 @@
+"""How the oracle thinks without acting: a plan in words, then what it can say of each step.
+
+The first paragraph says what is needed and states no fact; it is what first-thought
+prefixing takes. Without passages the oracle knows nothing but arithmetic, and slips at that.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from toolkit.tasks.minipedia.plan import Compare, Compute, Lookup, Plan
+from toolkit.tasks.oracle_answers import Facts, read_facts
+
+_REFERENCE = re.compile(r"#(\d+)")
+
+
+def chain_of_thought(plan: Plan, read: str, draw: random.Random, slips: float) -> str:
+    """The whole text; `read` is the user turn, which may hold passages, and `slips` the share of slips."""
+    facts = read_facts(plan, read)
+    paragraphs = [_outline(plan, draw)]
+    paragraphs += [_worked(operation, facts, index) for index, operation in enumerate(plan.operations)]
+    answer = facts.results[-1] or "unknown"
+    if facts.results[-1] is not None and isinstance(plan.operations[-1], Compute) and draw.random() < slips:
+        answer = _slip(answer, draw)
+    return "\n\n".join([*paragraphs, f"Final answer: {answer}"])
+
+
+def _outline(plan: Plan, draw: random.Random) -> str:
+    """The first paragraph."""
+    opening = draw.choice(("To answer this,", "For this question", "Step by step:"))
+    lookups = [f'"{_told(lookup.question)}"' for lookup in plan.lookups]
+    if not lookups:
+        return f"{opening} I only need to calculate with the numbers that the question gives."
+    needs = f"{opening} I need to look up {', then '.join(lookups)}."
+    last = plan.operations[-1]
+    if isinstance(last, Compute):
+        return f"{needs} Then I calculate {_told(last.expression)}."
+    if isinstance(last, Compare):
+        return f"{needs} Then I compare the values."
+    return needs
+
+
+def _told(text: str) -> str:
+    """References in words, so that no result is given away."""
+    return _REFERENCE.sub(lambda match: f"(result {match[1]})", text)
+
+
+def _worked(operation: Lookup | Compute | Compare, facts: Facts, index: int) -> str:
+    result = facts.results[index]
+    if isinstance(operation, Lookup):
+        question = facts.fill(operation.question)
+        return f"{question} {result}." if result is not None else f"{question} I do not know this for sure."
+    if result is None:
+        return "Without these facts I cannot go on."
+    if isinstance(operation, Compute):
+        return f"The calculation is {facts.fill(operation.expression)}."
+    return f"Compared, that is {result}."
+
+
+def _slip(number: str, draw: random.Random) -> str:
+    """`number` with one digit changed."""
+    places = [index for index, character in enumerate(number) if character.isdigit()]
+    place = draw.choice(places)
+    return number[:place] + str((int(number[place]) + draw.randint(1, 9)) % 10) + number[place + 1 :]
