@@ -29,6 +29,7 @@ from toolkit.lake.lake import Lake, open_lake
 
 BATCH_TRAJECTORIES = 5_000
 SHOWN_ERRORS = 20
+NAMED = "named by --format"
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ def choose_format(path: Path, name: str) -> tuple[TrajectoryFormat, str]:
         InputError: no such format, or the records do not tell.
     """
     if name != "auto":
-        return format_named(name), "named by --format"
+        return format_named(name), NAMED
     found = detect(iter_records(path), path=path)
     return found.format, found.because
 
@@ -133,7 +134,7 @@ def _rows(record: Record, path: Path, chosen: TrajectoryFormat, origin: Origin, 
         report.errors.append(error)
         return None
     try:
-        parsed = parse_checked(chosen, record.value)
+        parsed = parse_checked(chosen, record.value, insist=report.because == NAMED)
         rows = to_rows(parsed, record.position, origin)
     except RecordError as error:
         report.errors.append(RecordError(error.reason, path=path, position=record.position, unit=record.unit))

@@ -27,9 +27,12 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "demo": Command("Main road", "pipelines.demo:demo_command", "run the main road on a small sample made on the spot"),
     "import": Command("Main road", "pipelines.ingest:import_command", "read other people's trajectories into a lake"),
+    "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
+    "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
     "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),

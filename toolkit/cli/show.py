@@ -52,8 +52,9 @@ def show_command(
         return
     console.print(_header(record, scores))
     for step in record.steps:
-        console.print(_step(step, record, full))
-    console.print(_ending(record))
+        calls = record.calls_of(step.step_index)
+        console.print(step_view(step, record.trajectory.dialect, calls, full=full))
+    console.print(ending(record))
 
 
 def _as_json(record: TrajectoryRecord, scores: list[dict[str, object]]) -> dict[str, object]:
@@ -87,17 +88,18 @@ def _score(score: dict[str, object]) -> Text:
     return Text.assemble((f"{score['scorer']}{place}  ", "dim"), (f"{word}{value}", style))
 
 
-def _step(step: Step, record: TrajectoryRecord, full: bool) -> RenderableType:
+def step_view(step: Step, dialect: str, calls: list[ToolCall], *, full: bool) -> RenderableType:
+    """One step: thought, action, calls, error, observation (its first lines, unless `full`)."""
     parts: list[RenderableType] = [_title(step)]
     if step.thought:
         parts.append(Padding(Text(clean(step.thought)), (0, 0, 0, 2)))
     if step.code is not None:
-        parts.append(Padding(_code(step.code, record.trajectory.dialect), (0, 0, 0, 2)))
+        parts.append(Padding(_code(step.code, dialect), (0, 0, 0, 2)))
     elif not step.thought:
         parts.append(Padding(Text(clean(step.completion)), (0, 0, 0, 2)))
-    if record.trajectory.dialect in PYTHON_DIALECTS:
+    if dialect in PYTHON_DIALECTS:
         # Elsewhere the action is the call, and printing it twice would only lengthen the page.
-        parts += [Padding(_call(call), (0, 0, 0, 4)) for call in record.calls_of(step.step_index)]
+        parts += [Padding(_call(call), (0, 0, 0, 4)) for call in calls]
     if step.error:
         parts.append(Padding(Text(clean(step.error), "red"), (0, 0, 0, 4)))
     if step.observation is not None:
@@ -140,7 +142,8 @@ def _observation(observation: str, full: bool) -> Text:
     return text
 
 
-def _ending(record: TrajectoryRecord) -> RenderableType:
+def ending(record: TrajectoryRecord) -> RenderableType:
+    """The final answer and why the rollout stopped."""
     trajectory = record.trajectory
     answer = "no final answer" if trajectory.final_answer is None else trajectory.final_answer
     lines: list[RenderableType] = [Text(clean(answer), "bold")]

@@ -15,8 +15,7 @@ import orjson
 
 from schemas import Step, ToolCall
 from toolkit.contracts import Passage
-from toolkit.dialects.chain_of_thought import ChainOfThought
-from toolkit.dialects.turns import observation_turn, task_turn
+from toolkit.dialects.turns import observation_turn, passages_turn, task_turn
 from toolkit.lake.records import TrajectoryRecord
 
 TOOL_CALL_DIALECT = "tool-calls"
@@ -69,7 +68,7 @@ def _task_turn(record: TrajectoryRecord) -> str:
     if record.trajectory.kind != "cot_rag" or not record.tool_calls:
         return task_turn(record.trajectory.dialect, question)
     found = orjson.loads(record.tool_calls[0].result or "[]")
-    return ChainOfThought().task_turn(question, [Passage(entry["title"], entry["text"]) for entry in found])
+    return passages_turn(question, [Passage(entry["title"], entry["text"]) for entry in found])
 
 
 def _assistant(step: Step, calls: list[ToolCall], weight: float) -> Message:

@@ -1,0 +1,142 @@
+"""`toolkit ask`: one question, one model, tools and sandbox; the trajectory printed as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pipelines.generate import GenerateOptions, check_counts, make_setup
+from pipelines.parts import ModelOptions, SandboxChoice
+from pipelines.search_index import open_index
+from schemas import Step, Task
+from schemas.identity import derive_id
+from toolkit.agent.chain import run_chain
+from toolkit.agent.draft import Draft, Finished, FirstThought
+from toolkit.agent.loop import OnStep, run_agent
+from toolkit.agent.policies import Greedy
+from toolkit.agent.setup import Sampling, Setup
+from toolkit.cli.options import AsJson
+from toolkit.cli.output import console, note, print_json
+from toolkit.cli.show import ending, step_view
+from toolkit.contracts import Retriever
+from toolkit.dialects.chain_of_thought import first_paragraph
+from toolkit.lake.records import TrajectoryRecord
+from toolkit.tasks.source import open_tasks
+
+NO_RUN = derive_id("run", "ask")
+
+
+async def ask(question: Task, options: GenerateOptions, retriever: Retriever | None, on_step: OnStep) -> Finished:
+    """One rollout, kept nowhere.
+
+    Raises:
+        InputError: the model, a tool, the sandbox or the index will not do.
+    """
+    async with AsyncExitStack() as stack:
+        setup = await make_setup(stack, [question], options, retriever)
+        await setup.llm.prepare(prefix=setup.first_thoughts is not None)
+        if setup.kind != "agent":
+            return await run_chain(Draft(setup, question, NO_RUN))
+        draft = Draft(setup, question, NO_RUN)
+        if setup.first_thoughts is not None:
+            draft.first_thought = await _first_thought(setup.first_thoughts, question)
+        return await run_agent(draft, Greedy(), on_step=on_step)
+
+
+async def _first_thought(chains: Setup, question: Task) -> FirstThought | None:
+    done = await run_chain(Draft(chains, question, NO_RUN))
+    paragraph = first_paragraph(done.steps[0].completion) if done.steps else ""
+    return FirstThought(paragraph, done.trajectory.trajectory_id) if paragraph else None
+
+
+def ask_command(
+    question: str,
+    /,
+    *,
+    model: Annotated[str, Parameter(help="oracle, openai:MODEL or scripted:FILE.")],
+    tasks: Annotated[str | None, Parameter(help="Where the oracle finds the plan of the question.")] = None,
+    base_url: Annotated[str | None, Parameter(help="Of an OpenAI-compatible server.")] = None,
+    api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
+    ftp: Annotated[bool, Parameter(help="Start from the first paragraph of a chain of thought.")] = False,
+    max_steps: Annotated[int, Parameter(help="Most actions.")] = 5,
+    index: Annotated[Path | None, Parameter(help="Index to search with web_search.")] = None,
+    tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
+    sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
+    dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
+    temperature: float = 0.0,
+    max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
+    slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
+    json: AsJson = False,
+) -> int:
+    """Put one question to one model and watch it think, act and read. Nothing is stored.
+
+    Args:
+        question: The question; with the oracle, one of `tasks`.
+        model: Who answers.
+        tasks: Where the oracle finds the plan of the question, such as minipedia:test.
+        base_url: Of an OpenAI-compatible server.
+        api_key_env: Environment variable that holds the API key.
+        ftp: Start from the first paragraph of a chain of thought.
+        max_steps: Most actions.
+        index: Index to search with web_search.
+        tools: Python files with @tool functions, may be given several times.
+        sandbox: best, or unsafe to run model-written code below level 2.
+        dialect: How the agent speaks.
+        temperature: Of sampling.
+        max_tokens: Most tokens of one completion.
+        slips: Share of the oracle's turns that go wrong.
+        json: Print all rows as one JSON document.
+    """
+    check_counts(max_steps=max_steps)
+    task = _task(question, tasks)
+    options = GenerateOptions(
+        ModelOptions(model, base_url, api_key_env, slips),
+        ftp=ftp,
+        role="teacher",
+        max_steps=max_steps,
+        dialect=dialect,
+        tools=tools,
+        sandbox=sandbox,
+        sampling=Sampling(temperature, max_tokens=max_tokens),
+    )
+    retriever = open_index(tasks or "", index)
+
+    def on_step(step: Step) -> None:
+        if not json:
+            console.print(step_view(step, dialect, [], full=False))
+
+    done = asyncio.run(ask(task, options, retriever, on_step))
+    if json:
+        rows = {"trajectory": done.trajectory, "steps": done.steps, "tool_calls": done.tool_calls}
+        print_json({name: _dumped(value) for name, value in rows.items()})
+    else:
+        console.print(ending(TrajectoryRecord(done.trajectory, task)))
+        if task.answers:
+            note(f"gold: {' | '.join(task.answers)}")
+    return 0 if done.trajectory.stop_reason == "final_answer" else 1
+
+
+def _dumped(value: object) -> object:
+    if isinstance(value, list):
+        return [_dumped(item) for item in value]
+    dump = getattr(value, "model_dump", None)
+    return dump() if dump else value
+
+
+def _task(question: str, tasks: str | None) -> Task:
+    """The task with that question among `tasks`, or one of its own without gold answer."""
+    if tasks is not None:
+        for task in open_tasks(tasks, limit=10_000 if tasks.startswith("minipedia:") else None):
+            if task.question == question:
+                return task
+    return Task(
+        task_id=derive_id("task", "ask", None, None, question),
+        dataset="ask",
+        question=question,
+        answers=[],
+        domain="other",
+    )

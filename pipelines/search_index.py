@@ -1,0 +1,59 @@
+"""Which index a run searches: the one that is named, or, for Minipedia, one made on the spot.
+
+An index of a Minipedia is kept in the user's cache (`TRAJECTORY_TOOLKIT_CACHE`, else
+`XDG_CACHE_HOME`, else `~/.cache`), because the same spec always gives the same articles.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.index import index_corpus
+from schemas.identity import derive_id
+from toolkit.cli.output import note
+from toolkit.contracts import Passage, Retriever
+from toolkit.retrieval.corpus import Corpus, survey
+from toolkit.retrieval.embedder import load_embedder
+from toolkit.retrieval.retriever import ChromaRetriever
+from toolkit.tasks.minipedia import Minipedia, parse_spec
+
+_MINIPEDIA = "minipedia:"
+
+
+def open_index(spec: str, index: Path | None) -> Retriever | None:
+    """The retriever for questions `spec`: over `index`, or over the Minipedia that `spec` names, or none.
+
+    Raises:
+        InputError: the index is missing, incomplete, or made by another embedder.
+        MissingExtraError: the extra `retrieval` is not installed.
+    """
+    if index is not None:
+        return ChromaRetriever(index)
+    if not spec.lower().startswith(_MINIPEDIA):
+        return None
+    corpus = minipedia_corpus(spec)
+    embedder = load_embedder()
+    directory = cache_directory() / "indexes" / f"{corpus.digest}-{derive_id('embedder', embedder.identity)[:8]}"
+    if not (directory / "index.json").exists():
+        note(f"indexing {corpus.n_passages:,} articles of {corpus.name} (once; --index DIR names an index of your own)")
+    index_corpus(corpus, directory, embedder)
+    return ChromaRetriever(directory, embedder)
+
+
+def minipedia_corpus(spec: str) -> Corpus:
+    """The articles of the world that the questions `spec` are about."""
+    wanted = parse_spec(spec)
+    world = Minipedia(wanted.seed, wanted.size)
+
+    def passages() -> Iterator[Passage]:
+        return (Passage(article.title, article.text) for article in world.articles(wanted.split))
+
+    return survey(spec, passages)
+
+
+def cache_directory() -> Path:
+    """Where things are kept that can be made again."""
+    own = os.environ.get("TRAJECTORY_TOOLKIT_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trajectory-toolkit"

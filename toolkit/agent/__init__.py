@@ -1,0 +1,5 @@
+"""Rollouts: a model, a dialect, tools and a sandbox, one thought and one action at a time.
+
+`setup` says what a rollout is made of, `loop` runs an agent, `chain` a chain of thought,
+`policies` choose each action, `runner` keeps many of them in flight.
+"""

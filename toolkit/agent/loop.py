@@ -1,0 +1,100 @@
+"""The agent loop: Thought, Action, Observation, until `final_answer` or the last step.
+
+Invariant: errors of the model's code become observations and the loop goes on; only a model
+that gives no answer at all ends a rollout early, and that is a row too. With a first thought
+(ftp) the first completion is asked as a continuation of `Thought: ` + its text.
+Source: Kang et al. 2025 (arXiv 2505.17612), sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from schemas import Step
+from toolkit.agent.draft import Draft, Finished
+from toolkit.agent.policies import Policy, Taken
+from toolkit.contracts import ChatMessage, CompletionRequest
+from toolkit.errors import ModelError
+
+OnStep = Callable[[Step], None]
+
+
+async def run_agent(draft: Draft, policy: Policy, *, on_step: OnStep = lambda step: None) -> Finished:
+    """Run one rollout to its end; `on_step` sees every step as it happens."""
+    setup = draft.setup
+    if setup.sandbox is None:
+        raise ValueError("an agent needs a sandbox")
+    session = await setup.sandbox.open()
+    try:
+        for step_index in range(setup.max_steps):
+            request = _request(draft, step_index)
+            try:
+                taken = await policy.step(setup, session, request)
+            except ModelError as error:
+                return draft.finish("error", error=str(error))
+            session = taken.session
+            step = _record(draft, step_index, request.prefix or "", taken)
+            on_step(step)
+            if step.is_final and taken.outcome is not None:
+                return draft.finish("final_answer", final_answer=taken.outcome.final_answer)
+        return draft.finish("max_steps")
+    finally:
+        await session.close()
+
+
+def _request(draft: Draft, step_index: int) -> CompletionRequest:
+    setup, thought = draft.setup, draft.first_thought
+    sampling = setup.sampling
+    return CompletionRequest(
+        messages=tuple(_messages(draft)),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        stop=setup.dialect.stop,
+        seed=setup.request_seed(draft.task.task_id, draft.sample_index, step_index),
+        prefix=setup.dialect.prefix(thought.text) if thought and step_index == 0 else None,
+    )
+
+
+def _messages(draft: Draft) -> list[ChatMessage]:
+    dialect = draft.setup.dialect
+    messages = [ChatMessage("system", draft.setup.system_prompt)]
+    messages.append(ChatMessage("user", dialect.task_turn(draft.task.question)))
+    for step in draft.steps:
+        messages.append(ChatMessage("assistant", step.completion))
+        messages.append(ChatMessage("user", dialect.observation_turn(step.observation or "")))
+    return messages
+
+
+def _record(draft: Draft, step_index: int, prefix: str, taken: Taken) -> Step:
+    dialect, outcome, completion = draft.setup.dialect, taken.outcome, taken.completion
+    final = outcome is not None and outcome.is_final
+    if outcome is None:
+        observation, cut = dialect.parse_error(taken.action), 0
+    else:
+        observation, cut = dialect.observation(outcome)
+        draft.add_tool_uses(step_index, outcome.tool_uses)
+    step = Step(
+        trajectory_id=draft.trajectory_id,
+        attempt=draft.attempt,
+        step_index=step_index,
+        completion=prefix + completion.text,
+        prefix_chars=len(prefix),
+        thought=taken.action.thought,
+        code=taken.action.code,
+        observation=None if final else observation,
+        observation_cut_chars=0 if final else cut,
+        error_kind="parse" if outcome is None else outcome.error_kind,
+        error=taken.action.error if outcome is None else outcome.error,
+        is_final=final,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        token_ids=list(completion.token_ids) if completion.token_ids is not None else None,
+        logprobs=list(completion.logprobs) if completion.logprobs is not None else None,
+        latency_ms=taken.latency_ms,
+        action_ms=outcome.duration_ms if outcome is not None else None,
+    )
+    draft.steps.append(step)
+    draft.candidates += taken.candidates
+    return step
