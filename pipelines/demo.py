@@ -1,12 +1,14 @@
-"""`toolkit demo`: the main road on a small sample, every command shown as one would type it.
+"""`toolkit demo`: the main road from nothing to training data, every command shown as one would type it.
 
-The demo calls nothing but the commands themselves, through the command table, so that what
-it shows is what users get.
+Other people's trajectories are imported, a teacher's own are generated, and both are scored,
+curated and exported together. The demo calls nothing but the commands themselves, through
+the command table, so that what it shows is what users get.
 """
 
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -14,65 +16,92 @@ from cyclopts import Parameter
 
 from pipelines.demo_sample import write_sample
 from toolkit.cli.main import run
-from toolkit.cli.output import console, plain
+from toolkit.cli.output import console, plain, print_table
 from toolkit.errors import RunError
-from toolkit.lake.lake import open_lake
+from toolkit.lake.lake import Lake, open_lake
 
+WORLD = "minipedia:train?size=800"
 RECIPE = """\
 name: demo
 steps:
+  - where: "kind = 'agent'"
   - where: "correct and stop_reason = 'final_answer'"
+  - where: "parse_errors = 0"
   - dedup: {by: trajectory, keep: first}
+  - best_of: {per_task: 1, order_by: [n_steps, completion_tokens]}
   - mask_steps: "error_kind <> 'none'"
-  - sample: {n: 40, by: dataset, seed: 0}
+"""
+
+FATES = """
+SELECT dataset, kind, count(*) AS trajectories, count(*) FILTER (correct) AS correct, count(*) FILTER (kept) AS kept,
+       count(*) FILTER (rule LIKE '1:%') AS other_kind, count(*) FILTER (rule LIKE '2:%') AS wrong_or_open,
+       count(*) FILTER (rule LIKE '3:%') AS parse_errors, count(*) FILTER (rule LIKE '4:%') AS duplicates,
+       count(*) FILTER (rule LIKE '5:%') AS worse_sample
+FROM trajectories_scored JOIN decisions USING (trajectory_id) WHERE selection = 'demo' GROUP BY ALL ORDER BY ALL
 """
 
 
 def demo_command(
-    *, out: Annotated[Path, Parameter(help="Directory for sample, lake and export.")] = Path("demo")
+    *,
+    out: Annotated[Path, Parameter(help="Directory for sample, index, lake and export.")] = Path("demo"),
+    limit: Annotated[int, Parameter(help="Minipedia questions to answer.")] = 200,
 ) -> None:
-    """Run the main road on a small sample made on the spot: import, score, filter, export.
+    """Run the main road: import, index, generate, score, filter, export. No model weights, no network.
 
     Args:
-        out: Directory for sample, lake and export.
+        out: Directory for sample, index, lake and export.
+        limit: Minipedia questions to answer.
     """
+    started = time.monotonic()
+    lake, index, export, recipe = out / "lake", out / "index", out / "export", out / "recipe.yaml"
     react, chat, planted = write_sample(out / "sample")
-    recipe, lake, export = out / "recipe.yaml", out / "lake", out / "export"
     recipe.write_text(RECIPE)
-    console.print(f"A sample of 65 trajectories is in {plain(str(out / 'sample'))}, with planted faults:")
+    _say("1. Other people's trajectories: a made-up sample with planted faults")
     console.print(
         f"{planted.duplicates} duplicates, {planted.wrong_answers} + 3 wrong answers, "
-        f"{planted.missing_actions} turns without action, {planted.unreadable_lines} unreadable line."
+        f"{planted.missing_actions} turns without action, {planted.unreadable_lines} unreadable line"
     )
     _type("import", react, "--dataset", "births", "--lake", lake, accept=(0, 1))
     _type("import", chat, "--dataset", "sums", "--domain", "math", "--lake", lake)
+    _say("2. A teacher's own: the oracle, first-thought prefix, search over Chroma, a sandbox")
+    console.print("The sandbox is level 1, a process with resource limits: --sandbox unsafe accepts that, visibly.")
+    _type("index", WORLD, "--index", index)
+    generate = ["generate", "--tasks", WORLD, "--limit", limit, "--samples", 2, "--index", index]
+    _type(*generate, "--slips", "0.3", "--sandbox", "unsafe", "--lake", lake)
+    _say("3. Curate and export both")
     _type("score", "--lake", lake)
     _type("filter", recipe, "--lake", lake)
     _type("export", "--selection", "demo", "--format", "trl", "--out", export, "--overwrite", "--lake", lake)
-    _type("stats", "--selection", "demo", "--lake", lake)
-    _look_further(lake)
+    _ending(open_lake(lake), lake, time.monotonic() - started)
+
+
+def _say(text: str) -> None:
+    console.print(f"\n[bold]{plain(text)}[/]")
 
 
 def _type(*words: object, accept: tuple[int, ...] = (0,)) -> None:
     arguments = [str(word) for word in words]
-    console.print(f"\n[bold cyan]$ toolkit {plain(shlex.join(arguments))}[/]")
+    console.print(f"\n[bold cyan]$ toolkit {plain(shlex.join(arguments))}[/]", soft_wrap=True)
     code = run(arguments)
     if code not in accept:
         raise RunError(f"`toolkit {shlex.join(arguments)}` ended with exit code {code}")
 
 
-def _look_further(lake: Path) -> None:
-    query = "SELECT trajectory_id FROM decisions WHERE selection = 'demo' AND rule LIKE '2:%' ORDER BY 1 LIMIT 1"
-    dropped = open_lake(lake).sql(query).fetchall()[0][0]
-    searches = (
-        "SELECT dataset, n_steps, count(*) AS trajectories, avg(n_tool_calls) AS calls "
-        "FROM trajectories GROUP BY ALL ORDER BY ALL"
+def _ending(lake: Lake, path: Path, elapsed_s: float) -> None:
+    relation = lake.sql(FATES)
+    print_table(relation.columns, relation.fetchall(), title="What became of every trajectory, and by which rule")
+    _say(f"Done in {elapsed_s:.0f} s. What to try next:")
+    query = "SELECT trajectory_id FROM decisions WHERE selection = 'demo' AND starts_with(rule, ?) ORDER BY 1 LIMIT 1"
+    connection = lake.snapshot().connect()
+    picked = [row[0] for rule in ("4:", "all") for row in connection.execute(query, [rule]).fetchall()]
+    asked = "SELECT question FROM trajectories_scored WHERE dataset = 'minipedia' AND n_steps > 2 ORDER BY 1 LIMIT 1"
+    question = connection.execute(asked).fetchall()[0][0]
+    errors = (
+        "SELECT dataset, error_kind, count(*) AS steps FROM steps JOIN trajectories USING (trajectory_id) GROUP BY ALL"
     )
-    console.print("\n[bold]Look further[/]")
-    for words in (
-        ["why", dropped[:10], "--selection", "demo"],
-        ["show", dropped[:10]],
-        ["query", searches],
-        ["doctor"],
-    ):
-        console.print(f"  toolkit {plain(shlex.join([*words, '--lake', str(lake)]))}", soft_wrap=True)
+    suggestions = [["why", trajectory[:10], "--selection", "demo", "--lake", str(path)] for trajectory in picked[:1]]
+    suggestions += [["show", trajectory[:10], "--lake", str(path)] for trajectory in picked[1:]]
+    suggestions += [["query", errors, "--lake", str(path)], ["stats", "--selection", "demo", "--lake", str(path)]]
+    suggestions += [["ask", question, "--model", "oracle", "--tasks", WORLD, "--sandbox", "unsafe"]]
+    for words in suggestions:
+        console.print(f"  toolkit {plain(shlex.join(words))}", soft_wrap=True)

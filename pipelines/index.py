@@ -17,12 +17,17 @@ from cyclopts import Parameter
 
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
+from toolkit.contracts import Passage
 from toolkit.errors import InputError
 from toolkit.formats.records import Record, iter_records
 from toolkit.retrieval.build import DEFAULT_BATCH, IndexBuild, check_directory
 from toolkit.retrieval.corpus import Corpus, Entry, survey
 from toolkit.retrieval.embedder import BUNDLED, Embedder, load_embedder
 from toolkit.retrieval.passages import read_passages
+from toolkit.tasks.minipedia import Minipedia, parse_spec
+
+MINIPEDIA = "minipedia:"
+"""How the names of generated corpora and question sets begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,21 @@ def file_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
     return replace(corpus, entries=entries)
 
 
+def minipedia_corpus(spec: str) -> Corpus:
+    """The articles of the world that the questions `spec` are about.
+
+    Raises:
+        InputError: `spec` names no Minipedia.
+    """
+    wanted = parse_spec(spec)
+    world = Minipedia(wanted.seed, wanted.size)
+
+    def passages() -> Iterator[Entry]:
+        return (Passage(article.title, article.text) for article in world.articles(wanted.split))
+
+    return survey(spec, passages)
+
+
 def index_corpus(corpus: Corpus, directory: Path, embedder: Embedder, *, batch_size: int = DEFAULT_BATCH) -> Indexed:
     """Build the index of `corpus` in `directory`, or finish what an earlier call began there, with progress bars.
 
@@ -82,7 +102,7 @@ def index_corpus(corpus: Corpus, directory: Path, embedder: Embedder, *, batch_s
 
 
 def index_command(
-    passages: Path,
+    passages: str,
     /,
     *,
     index: Annotated[Path, Parameter(help="Directory of the index; made if there is none.")],
@@ -94,7 +114,8 @@ def index_command(
     """Make passages searchable; a build that was interrupted goes on where it stopped.
 
     Args:
-        passages: JSONL, a JSON array or Parquet with title and text, {title: [sentences]}, or wiki-18.
+        passages: JSONL, a JSON array or Parquet with title and text, {title: [sentences]}, or wiki-18; or a
+            Minipedia such as minipedia:train, whose articles are generated.
         index: Directory of the index; made if there is none.
         embedder: minilm (bundled, no download), or the name or path of an E5 model such as intfloat/e5-base-v2.
         skip_bad: Leave out passages that cannot be read instead of stopping.
@@ -105,7 +126,8 @@ def index_command(
         raise InputError(f"--batch-size must be at least 1, got {batch_size}")
     loaded = load_embedder(embedder)
     check_directory(index, loaded)
-    corpus = file_corpus(passages, skip_bad=skip_bad)
+    generated = passages.startswith(MINIPEDIA)
+    corpus = minipedia_corpus(passages) if generated else file_corpus(Path(passages), skip_bad=skip_bad)
     done = index_corpus(corpus, index, loaded, batch_size=batch_size)
     _print(done, index, json)
 

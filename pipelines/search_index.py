@@ -7,19 +7,14 @@ An index of a Minipedia is kept in the user's cache (`TRAJECTORY_TOOLKIT_CACHE`,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.index import index_corpus
+from pipelines.index import MINIPEDIA, index_corpus, minipedia_corpus
 from schemas.identity import derive_id
 from toolkit.cli.output import note
-from toolkit.contracts import Passage, Retriever
-from toolkit.retrieval.corpus import Corpus, survey
+from toolkit.contracts import Retriever
 from toolkit.retrieval.embedder import load_embedder
 from toolkit.retrieval.retriever import ChromaRetriever
-from toolkit.tasks.minipedia import Minipedia, parse_spec
-
-_MINIPEDIA = "minipedia:"
 
 
 def open_index(spec: str, index: Path | None) -> Retriever | None:
@@ -31,7 +26,7 @@ def open_index(spec: str, index: Path | None) -> Retriever | None:
     """
     if index is not None:
         return ChromaRetriever(index)
-    if not spec.lower().startswith(_MINIPEDIA):
+    if not spec.startswith(MINIPEDIA):
         return None
     corpus = minipedia_corpus(spec)
     embedder = load_embedder()
@@ -40,17 +35,6 @@ def open_index(spec: str, index: Path | None) -> Retriever | None:
         note(f"indexing {corpus.n_passages:,} articles of {corpus.name} (once; --index DIR names an index of your own)")
     index_corpus(corpus, directory, embedder)
     return ChromaRetriever(directory, embedder)
-
-
-def minipedia_corpus(spec: str) -> Corpus:
-    """The articles of the world that the questions `spec` are about."""
-    wanted = parse_spec(spec)
-    world = Minipedia(wanted.seed, wanted.size)
-
-    def passages() -> Iterator[Passage]:
-        return (Passage(article.title, article.text) for article in world.articles(wanted.split))
-
-    return survey(spec, passages)
 
 
 def cache_directory() -> Path:

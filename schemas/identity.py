@@ -30,7 +30,8 @@ def canonical_json(value: object) -> str:
 def derive_id(kind: str, *parts: object) -> str:
     """24 hexadecimal digits over `kind` and `parts` (anything `canonical_json` takes)."""
     text = canonical_json([kind, *parts])
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+    # A lone surrogate gets an id, too: the row that holds it is refused later, with its place.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:ID_DIGITS]
 
 
 def prompt_hash(text: str) -> str:

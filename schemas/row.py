@@ -16,9 +16,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Row(BaseModel):
-    """One row of one table; unknown fields, NaN and infinities are refused."""
+    """One row of one table; unknown fields, NaN, infinities and lone surrogates are refused."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        # The longest string Arrow holds; any limit makes pydantic refuse text that is not Unicode.
+        str_max_length=2**31 - 1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,24 @@ class JsonText:
 
 
 def _check_json(text: str) -> str:
-    json.loads(text)
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
     return text
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON; write null or a string")
 
 
 def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without time zone is ambiguous")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time outside the years 1 to 9999 of UTC") from error
 
 
 Json = Annotated[str, AfterValidator(_check_json), JsonText()]

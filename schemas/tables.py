@@ -26,16 +26,19 @@ class Table:
     """Columns that identify a fact; rows are sorted by them inside a segment, nulls first."""
     newest_by: tuple[str, ...] = ()
     """Among rows with the same key the greatest of these counts, nulls lowest.
-    Empty: such rows are equal, and any of them counts."""
+    Empty: such rows say the same; should they differ, the one written last counts."""
     follows: str | None = None
-    """The table whose newest rows say which of these rows are current (`trajectories`: by id and
-    attempt; `selections`: by selection_id). None: the key alone decides."""
+    """The table whose newest rows say which of these rows are current; the columns are in `LINKS`.
+    A row whose trajectory or selection is not in the lake is never current. None: the key alone decides."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Column names in storage order."""
         return tuple(self.model.model_fields)
 
+
+LINKS = {"trajectories": ("trajectory_id", "attempt"), "selections": ("selection_id",)}
+"""Columns by which other tables follow a table."""
 
 _STEP = ("trajectory_id", "attempt", "step_index")
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
-from schemas import ErrorKind, FinishReason
+from schemas import ErrorKind, FinishReason, Role
 
 Identity = dict[str, object]
 """What makes two parts interchangeable: JSON values that enter the run's identity, hence ids."""
@@ -240,6 +240,10 @@ class Dialect(Protocol):
     version: str
     stop: tuple[str, ...]
     """Strings at which the model stops writing an action."""
+
+    def identity(self, role: Role | None = None) -> Identity:
+        """What changes the turns of `role`, or of both."""
+        ...
 
     def teacher_prompt(self, tools: Sequence[Tool]) -> str:
         """System prompt with worked examples."""

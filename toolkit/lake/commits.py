@@ -5,7 +5,7 @@ Invariant: the live segments after commit N are those added and not removed by c
 what the winner wrote and takes the next. Every 64th commit also carries the complete
 list of live segments, so that readers need not start at 1.
 
-Not covered: the content of segments (`segments`), deleting anything (`maintenance`).
+Not covered: the content of segments (`segments`), deleting anything (`vacuum`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas import FORMAT_VERSION
 from toolkit.errors import CommitConflictError, InputError, LakeDamagedError, LakeError, LakeFormatError
-from toolkit.lake.layout import COMMIT_NAME, TEMPORARY_NAME, Layout, create_exclusively
+from toolkit.lake.layout import TEMPORARY_NAME, Layout, commit_number, create_exclusively
 
 STATE_EVERY = 64
 
@@ -38,6 +38,8 @@ class SegmentTable(BaseModel):
     """Greatest value of the first key column."""
     unique: bool
     """Whether no key of the table occurs twice in this file."""
+    attached: bool
+    """Whether every row has the row that it follows in the same segment; true if its table follows none."""
 
 
 Segment = dict[str, SegmentTable]
@@ -65,6 +67,12 @@ class Commit(BaseModel):
     """All live segments after this commit. None: fold from an earlier commit."""
 
 
+class _Version(BaseModel):
+    """The one field of a commit that every format has."""
+
+    format: int
+
+
 class CommitLog:
     """The commits of one lake."""
 
@@ -73,26 +81,33 @@ class CommitLog:
         self._number = 0
         self._segments: dict[str, Segment] = {}
 
-    def numbers(self) -> list[int]:
-        """All commit numbers, ascending.
+    def numbers(self) -> range:
+        """All commit numbers, from 1, ascending.
 
         Raises:
             LakeDamagedError: a number is missing in the middle.
         """
         try:
             names = os.listdir(self._layout.commits)
-        except FileNotFoundError:
-            raise LakeDamagedError(f"{self._layout.commits} is missing; a lake keeps its log there") from None
-        found = sorted(int(match[1]) for name in names if (match := COMMIT_NAME.match(name)))
-        for expected, number in enumerate(found, start=1):
-            if number != expected:
-                raise LakeDamagedError(f"{self._layout.commit(expected)} is missing, but commit {found[-1]} exists")
-        return found
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LakeDamagedError(f"{self._layout.commits}: {reason}; a lake keeps its log there") from error
+        found = {number for name in names if (number := commit_number(name))}
+        newest = max(found, default=0)
+        for number in range(1, newest):
+            # A listing made while others write may show a new entry and miss an older one.
+            if number not in found and not self._layout.commit(number).exists():
+                raise LakeDamagedError(f"{self._layout.commit(number)} is missing, but commit {newest} exists")
+        return range(1, newest + 1)
+
+    def newest(self) -> int:
+        """Number of the newest commit; 0 in an empty lake."""
+        return len(self.numbers())
 
     def foreign(self) -> list[str]:
         """Names in the log's directory that no writer of ours made."""
         names = sorted(os.listdir(self._layout.commits))
-        return [name for name in names if not COMMIT_NAME.match(name) and not TEMPORARY_NAME.match(name)]
+        return [name for name in names if not commit_number(name) and not TEMPORARY_NAME.match(name)]
 
     def read(self, number: int) -> Commit:
         """Commit `number`.
@@ -104,13 +119,17 @@ class CommitLog:
         path = self._layout.commit(number)
         try:
             content = path.read_bytes()
+        except OSError as error:
+            raise LakeDamagedError(f"{path} cannot be read: {error.strerror or error}") from error
+        try:
+            written_by = _Version.model_validate_json(content).format
+            if written_by > FORMAT_VERSION:
+                raise LakeFormatError(f"{path} has format {written_by}; this toolkit reads up to {FORMAT_VERSION}")
             commit = Commit.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise LakeDamagedError(f"{path} is not a commit: {place}: {first['msg']}") from error
-        if commit.format > FORMAT_VERSION:
-            raise LakeFormatError(f"{path} has format {commit.format}; this toolkit reads up to {FORMAT_VERSION}")
+            raise LakeDamagedError(f"{path} is torn or not a commit: {place}: {first['msg']}") from error
         if commit.number != number:
             raise LakeDamagedError(f"{path} says that it is commit {commit.number}")
         return commit
@@ -120,14 +139,17 @@ class CommitLog:
         for number in reversed(self.numbers()):
             yield self.read(number)
 
+    def added_after(self, number: int) -> set[str]:
+        """Segments that commits after `number` added."""
+        return {name for later in self.numbers()[number:] for name in self.read(later).added}
+
     def live(self, at: int | None = None) -> tuple[int, dict[str, Segment]]:
         """Number of the newest commit (or `at`) and the segments that are live after it.
 
         Raises:
             InputError: there is no commit `at`.
         """
-        numbers = self.numbers()
-        newest = numbers[-1] if numbers else 0
+        newest = self.newest()
         if at is not None and not 0 <= at <= newest:
             raise InputError(f"there is no commit {at}: the newest is {newest}")
         target = newest if at is None else at

@@ -2,7 +2,7 @@
 
 Invariant: before and after, every query answers the same; the old segments are superseded
 in the same commit that adds the new ones, and writers and readers go on meanwhile. Rows
-that state one fact twice (the same key and version) are written once. Sorting is DuckDB's,
+that state one fact twice (the same key and version) are written once, as the one that counts. Sorting is DuckDB's,
 out of core. Not covered: deleting the old files (`vacuum`), compacting a part of a lake.
 """
 
@@ -17,11 +17,14 @@ import pyarrow.compute as pc
 
 from schemas import TABLES, Table
 from schemas.identity import ID_DIGITS
+from schemas.tables import LINKS
 from toolkit.errors import LakeError
-from toolkit.lake.commits import Segment
 from toolkit.lake.lake import Lake
+from toolkit.lake.proofs import ranges_apart
 from toolkit.lake.segments import SegmentWriter
 from toolkit.lake.snapshot import Snapshot
+from toolkit.lake.views import one_of_each, scan_sql
+from toolkit.lake.writing import NewSegments
 
 TARGET_BYTES = 128 * 1024 * 1024
 BATCH_ROWS = 50_000
@@ -50,26 +53,16 @@ def compact(
     """
     before = lake.snapshot()
     size = before.size_bytes()
-    if len(before.segments) < 2:
-        return Compaction(None, len(before.segments), len(before.segments), size, size)
     count = max(1, -(-size // target_bytes))
-    writers = [SegmentWriter(lake.layout) for _ in range(count)]
-    try:
+    sorted_apart = all(ranges_apart(before.entries(name)) for name in TABLES)
+    if len(before.segments) < 2 or (len(before.segments) <= count and sorted_apart):
+        return Compaction(None, len(before.segments), len(before.segments), size, size)
+    with NewSegments(lake.layout, lake.log) as new:
+        writers = [new.open() for _ in range(count)]
         _rewrite(before, writers, progress)
-        added: dict[str, Segment] = {}
-        for writer in writers:
-            if segment := writer.close():
-                added[writer.segment_id] = segment
-        number = lake.log.append(by="compact", added=added, removed=list(before.segments))
-    except BaseException:
-        for writer in writers:
-            writer.abandon()
-        raise
-    for writer in writers:
-        writer.release()
-    after = lake.snapshot(number)
-    written = sum(entry.size_bytes for segment in added.values() for entry in segment.values())
-    return Compaction(number, len(before.segments), len(after.segments), size, written)
+        number = new.commit("compact", removed=list(before.segments))
+    written = sum(entry.size_bytes for segment in new.added.values() for entry in segment.values())
+    return Compaction(number, len(before.segments), len(new.added), size, written)
 
 
 def _rewrite(before: Snapshot, writers: list[SegmentWriter], progress: Callable[[str], None]) -> None:
@@ -78,20 +71,30 @@ def _rewrite(before: Snapshot, writers: list[SegmentWriter], progress: Callable[
         for table in TABLES.values():
             if before.rows(table.name):
                 progress(table.name)
+                attached = _attached(connection, before, table)
                 for part, data in _split(table, _sorted_batches(connection, before, table), len(writers)):
-                    writers[part].write(table, data)
+                    writers[part].write(table, data, attached=attached)
     except duckdb.Error as error:
         raise LakeError(f"compaction stopped, the lake is as before: {error}") from error
     finally:
         connection.close()
 
 
+def _attached(connection: duckdb.DuckDBPyConnection, before: Snapshot, table: Table) -> bool:
+    """Whether every row of `table` has the row that it follows: compacted, they lie in one segment."""
+    if table.follows is None or table.name in before.proven.attached:
+        return True
+    links = ", ".join(LINKS[table.follows])
+    orphans = f"SELECT 1 FROM raw.{table.name} ANTI JOIN raw.{table.follows} USING ({links}) LIMIT 1"
+    return not connection.sql(orphans).fetchall()
+
+
 def _sorted_batches(connection: duckdb.DuckDBPyConnection, before: Snapshot, table: Table) -> Iterator[pa.Table]:
-    facts = ", ".join((*table.key, *table.newest_by))
-    once = "" if table.name in before.unique_tables else f"QUALIFY row_number() OVER (PARTITION BY {facts}) = 1"
-    order = ", ".join(f"{column} NULLS FIRST" for column in (*table.key, *table.newest_by))
-    relation = connection.sql(f"SELECT * FROM raw.{table.name} {once} ORDER BY {order}")
-    for batch in relation.to_arrow_reader(BATCH_ROWS):
+    facts = (*table.key, *table.newest_by)
+    once = "" if table.name in before.proven.distinct else one_of_each(facts)
+    order = ", ".join(f"{column} NULLS FIRST" for column in facts)
+    scan = scan_sql(table, before.files(table.name))
+    for batch in connection.sql(f"SELECT * FROM {scan} {once} ORDER BY {order}").to_arrow_reader(BATCH_ROWS):
         yield pa.Table.from_batches([batch])
 
 

@@ -12,7 +12,7 @@ Invariant: what one `write` block adds becomes visible at once, at its end, or n
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +24,14 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas import FORMAT_VERSION, TABLES, Row
-from schemas.arrow import rows_to_arrow
+from schemas.arrow import arrow_schema, rows_to_arrow
 from toolkit.errors import InputError, LakeDamagedError, LakeError, LakeFormatError
-from toolkit.lake.commits import CommitLog, Segment
-from toolkit.lake.layout import Layout, create_exclusively
+from toolkit.lake.commits import CommitLog
+from toolkit.lake.layout import TEMPORARY_NAME, TOP_NAMES, Layout, commit_number, create_exclusively
 from toolkit.lake.query import select
-from toolkit.lake.segments import SegmentWriter, sort_rows
+from toolkit.lake.segments import sort_rows
 from toolkit.lake.snapshot import Snapshot
+from toolkit.lake.writing import NewSegments, write_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +55,7 @@ class Lake:
         self.identity = identity
         self.layout = Layout(path)
         self.log = CommitLog(self.layout)
+        self._last: Snapshot | None = None
 
     def snapshot(self, at: int | None = None) -> Snapshot:
         """The lake now, or as it was after commit `at`.
@@ -63,7 +65,10 @@ class Lake:
             LakeDamagedError: the log is torn or has a gap.
         """
         number, segments = self.log.live(at)
-        return Snapshot(self.layout, number, segments)
+        if self._last is None or self._last.number != number:
+            # Kept, because what a snapshot has found out about its keys stays true.
+            self._last = Snapshot(self.layout, number, segments)
+        return self._last
 
     def sql(self, query: str, *, at: int | None = None) -> duckdb.DuckDBPyRelation:
         """Rows of one SELECT over the tables and views, as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
@@ -104,8 +109,14 @@ class Batch:
             self._rows.setdefault(_TABLE_OF[type(row)], []).append(row)
 
     def add_arrow(self, table: str, data: pa.Table) -> None:
-        """Add rows of `table` as Arrow data; columns are cast to the table's schema."""
-        self._tables.setdefault(table, []).append(data.select(list(TABLES[table].columns)))
+        """Add rows of `table` as Arrow data; columns are cast to the table's types.
+
+        Raises:
+            InputError: there is no such table, or the columns do not fit it.
+        """
+        if table not in TABLES:
+            raise InputError(f"there is no table {table!r}; the tables are {', '.join(TABLES)}")
+        self._tables.setdefault(table, []).append(_fitted(table, data))
 
     def __enter__(self) -> Self:
         return self
@@ -119,42 +130,33 @@ class Batch:
     def _gathered(self) -> dict[str, pa.Table]:
         for name, rows in self._rows.items():
             self._tables.setdefault(name, []).append(rows_to_arrow(TABLES[name], rows))
-        return {
-            name: sort_rows(TABLES[name], pa.concat_tables(parts, promote_options="permissive"))
-            for name, parts in self._tables.items()
-        }
+        return {name: sort_rows(TABLES[name], pa.concat_tables(parts)) for name, parts in self._tables.items()}
 
 
-def commit_segments(
-    lake: Lake, by: str, contents: Iterable[dict[str, pa.Table]], *, removed: Sequence[str] = ()
-) -> int | None:
+def commit_segments(lake: Lake, by: str, contents: Iterable[Mapping[str, pa.Table]]) -> int | None:
     """Write one segment for each of `contents` and commit them together; None if all were empty.
 
     Each content maps table names to rows sorted by `sort_rows`.
 
     Raises:
         LakeError: the disk refused; what was written of it is removed again.
-        CommitConflictError: another writer superseded one of `removed`.
     """
-    writers: list[SegmentWriter] = []
-    added: dict[str, Segment] = {}
-    try:
+    with NewSegments(lake.layout, lake.log) as new:
         for tables in contents:
-            writer = SegmentWriter(lake.layout)
-            writers.append(writer)
-            for name, data in tables.items():
-                writer.write(TABLES[name], data)
-            segment = writer.close()
-            if segment:
-                added[writer.segment_id] = segment
-        number = lake.log.append(by=by, added=added, removed=removed) if added or removed else None
-    except BaseException:
-        for writer in writers:
-            writer.abandon()
-        raise
-    for writer in writers:
-        writer.release()
-    return number
+            write_tables(new.open(), {name: _fitted(name, data) for name, data in tables.items()})
+        return new.commit(by)
+
+
+def _fitted(table: str, data: pa.Table) -> pa.Table:
+    """`data` with the columns and types of `table`."""
+    schema = arrow_schema(table)
+    missing = [name for name in schema.names if name not in data.column_names]
+    if missing:
+        raise InputError(f"rows of {table} need the column {missing[0]!r}; there are {', '.join(data.column_names)}")
+    try:
+        return data.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise InputError(f"these rows are none of {table}: {error}") from error
 
 
 _TABLE_OF: dict[type[Row], str] = {table.model: name for name, table in TABLES.items()}
@@ -164,20 +166,24 @@ def open_lake(path: str | Path, *, create: bool = False) -> Lake:
     """Open the lake in directory `path`; with `create`, make one where there is none.
 
     Raises:
-        InputError: there is no lake, or the directory holds something else.
+        InputError: there is no lake, the directory holds something else, or its name is a pattern.
         LakeFormatError: a newer toolkit wrote it.
         LakeDamagedError: `lake.json` is torn.
     """
     root = Path(path).resolve()
+    if found := set("*?[") & set(str(root)):
+        # DuckDB would read another directory that fits the pattern, or none, and cannot be told otherwise.
+        raise InputError(f"{root} cannot be a lake: DuckDB takes {min(found)} in a path as a pattern")
     layout = Layout(root)
     if not layout.identity.exists():
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise InputError(f"{path} is not a lake: it holds files, but no lake.json")
+        _refuse_strangers(layout, path)
         if not create:
             raise InputError(f"there is no lake at {path}; `toolkit import FILE --lake {path}` makes one")
         _create(layout)
     try:
         identity = LakeIdentity.model_validate_json(layout.identity.read_bytes())
+    except OSError as error:
+        raise LakeError(f"{layout.identity} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         raise LakeDamagedError(f"{layout.identity} is torn or foreign: {error.errors()[0]['msg']}") from error
     if identity.format != FORMAT_VERSION:
@@ -187,6 +193,18 @@ def open_lake(path: str | Path, *, create: bool = False) -> Lake:
             f"{path} is a lake of format {identity.format}; this toolkit reads format {FORMAT_VERSION}: {advice}"
         )
     return Lake(root, identity)
+
+
+def _refuse_strangers(layout: Layout, path: str | Path) -> None:
+    """See that a directory without lake.json is empty, or a lake that another process is making right now."""
+    if layout.root.exists() and not layout.root.is_dir():
+        raise InputError(f"{path} is not a lake: it is a file")
+    names = {entry.name for entry in layout.root.iterdir()} if layout.root.exists() else set()
+    if any(name not in TOP_NAMES and not TEMPORARY_NAME.match(name) for name in names):
+        raise InputError(f"{path} is not a lake: it holds files, but no lake.json")
+    committed = layout.commits.is_dir() and any(commit_number(entry.name) for entry in layout.commits.iterdir())
+    if committed and not layout.identity.exists():
+        raise LakeDamagedError(f"{layout.identity} is missing, but {layout.commits} holds commits")
 
 
 def _create(layout: Layout) -> None:

@@ -17,8 +17,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMIT_NAME = re.compile(r"^(\d{8,})\.json$")
-SEGMENT_NAME = re.compile(r"^\d{8}T\d{6}-[0-9a-f]{12}$")
+_COMMIT_NAME = re.compile(r"^(\d{8,})\.json$", re.ASCII)
+SEGMENT_NAME = re.compile(r"^\d{8}T\d{12}-[0-9a-f]{12}$", re.ASCII)
+TOP_NAMES = frozenset({"lake.json", "commits", "segments", "journal"})
 TEMPORARY_NAME = re.compile(r"^\..+\.tmp$")
 
 
@@ -54,6 +55,13 @@ class Layout:
     def table(self, segment_id: str, table: str) -> Path:
         """Parquet file of one table of a segment."""
         return self.segments / segment_id / f"{table}.parquet"
+
+
+def commit_number(name: str) -> int | None:
+    """Number of the commit in the file `name`; None if no writer of ours gives such a name."""
+    match = _COMMIT_NAME.match(name)
+    number = int(match[1]) if match else 0
+    return number if number and name == f"{number:08d}.json" else None
 
 
 def sync_directory(directory: Path) -> None:

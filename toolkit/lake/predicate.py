@@ -11,10 +11,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
 from toolkit.errors import QueryError
+from toolkit.lake.query import parse_tree, refuse_side_effects
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 
@@ -39,36 +41,39 @@ def parse_predicate(connection: duckdb.DuckDBPyConnection, text: str, view: str)
     """
     query = f"SELECT * FROM {view} WHERE (\n{text}\n)"
     try:
-        tree = json.loads(connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
-        if tree["error"]:
-            raise QueryError(f"the predicate {text!r} does not parse: {tree['error_message']}")
-        node = _single_where(tree, text, view)
-        kind = str(connection.sql(f"SELECT (\n{text}\n) FROM {view} LIMIT 0").types[0])
+        tree = parse_tree(connection, query)
+        refuse_side_effects(tree)
+        node = _single_where(tree, view)
+        # As WHERE, too: aggregates and windows would bind in the select list alone.
+        kind = str(connection.sql(f"SELECT (\n{text}\n) FROM {view} WHERE (\n{text}\n) LIMIT 0").types[0])
         known = connection.sql(f"SELECT * FROM {view} LIMIT 0").columns
         parts = [_to_sql(connection, tree, part) for part in _conjuncts(node)]
+        mentioned = set(_column_names(node))
     except duckdb.Error as error:
         raise QueryError(f"the predicate {text!r} does not fit the view {view}: {error}") from error
+    except RecursionError as error:
+        raise QueryError("the predicate is nested too deeply") from error
+    except QueryError as error:
+        raise QueryError(f"the predicate {text!r}: {error}") from error
     if kind != "BOOLEAN":
         raise QueryError(f"the predicate {text!r} gives {kind}, expected BOOLEAN")
-    mentioned = set(_column_names(node))
     columns = tuple(column for column in known if column in mentioned)
     return Predicate(text, view, tuple(parts), columns)
 
 
-def _single_where(tree: dict[str, object], text: str, view: str) -> object:
+def _single_where(tree: dict[str, Any], view: str) -> object:
     """The WHERE clause, if the query is still the one that was built around the predicate."""
     statements = tree["statements"]
-    assert isinstance(statements, list)
     node = statements[0]["node"]
     plain = (
         len(statements) == 1
         and node["type"] == "SELECT_NODE"
         and not node["modifiers"]
-        and not node["group_expressions"]
+        and not any(node[clause] for clause in ("group_expressions", "having", "qualify", "sample"))
         and node["from_table"].get("table_name") == view
     )
     if not plain:
-        raise QueryError(f"the predicate {text!r} must be one expression")
+        raise QueryError("it must be one expression")
     return node["where_clause"]
 
 
@@ -78,9 +83,9 @@ def _conjuncts(node: object) -> list[object]:
     return [node]
 
 
-def _to_sql(connection: duckdb.DuckDBPyConnection, tree: dict[str, object], part: object) -> str:
-    alone = json.loads(json.dumps(tree))
-    alone["statements"][0]["node"]["where_clause"] = part
+def _to_sql(connection: duckdb.DuckDBPyConnection, tree: dict[str, Any], part: object) -> str:
+    [statement] = tree["statements"]
+    alone = {**tree, "statements": [{**statement, "node": {**statement["node"], "where_clause": part}}]}
     sql = str(connection.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(alone)]).fetchall()[0][0])
     text = sql.split(" WHERE ", 1)[1]
     return text[1:-1] if _is_wrapped(text) else text

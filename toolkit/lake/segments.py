@@ -12,6 +12,8 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +29,7 @@ from toolkit.lake.commits import Segment, SegmentTable
 from toolkit.lake.layout import Layout, sync_directory, sync_file
 
 WRITING = ".writing"
+STARTING_S = 10.0
 ROW_GROUP_ROWS = 50_000
 
 
@@ -40,16 +43,23 @@ class SegmentWriter:
     """One segment on its way to disk; `close` it, then commit what it returns."""
 
     def __init__(self, layout: Layout) -> None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        # Names sort by age: of rows that state one fact differently, the one in the last file counts.
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         self.segment_id = f"{stamp}-{secrets.token_hex(6)}"
         self._directory = layout.segment(self.segment_id)
         self._files: dict[str, _TableFile] = {}
         with _explained(self._directory):
             self._directory.mkdir()
-            self._lock = _lock(self._directory / WRITING)
+            try:
+                self._lock = _lock(self._directory / WRITING)
+            except OSError:
+                shutil.rmtree(self._directory, ignore_errors=True)
+                raise
 
-    def write(self, table: Table, data: pa.Table) -> None:
+    def write(self, table: Table, data: pa.Table, *, attached: bool) -> None:
         """Add rows of `table`; calls for one table must come in the order of its key.
+
+        `attached` says that every row has the row that it follows in this segment.
 
         Raises:
             LakeError: the disk is full or not writable, or a required value is null.
@@ -59,7 +69,7 @@ class SegmentWriter:
         with _explained(self._directory):
             if table.name not in self._files:
                 self._files[table.name] = _TableFile(table, self._directory / f"{table.name}.parquet")
-            self._files[table.name].write(data)
+            self._files[table.name].write(data, attached=attached)
 
     def close(self) -> Segment:
         """Sync every file and describe the segment; empty if nothing was written."""
@@ -97,11 +107,12 @@ class _TableFile:
         )
         self._rows = 0
         self._unique = True
+        self._attached = True
         self._first: str | None = None
         self._last = ""
         self._previous_key: tuple[object, ...] | None = None
 
-    def write(self, data: pa.Table) -> None:
+    def write(self, data: pa.Table, *, attached: bool) -> None:
         data = data.cast(self._schema) if data.schema != self._schema else data
         for field in self._schema:
             if not field.nullable and data.column(field.name).null_count:
@@ -110,6 +121,7 @@ class _TableFile:
         distinct = keys.group_by(list(self._table.key)).aggregate([]).num_rows == data.num_rows
         first, last = _row(keys, 0), _row(keys, data.num_rows - 1)
         self._unique = self._unique and distinct and first != self._previous_key
+        self._attached = self._attached and attached
         self._first = str(first[0]) if self._first is None else self._first
         self._last, self._previous_key = str(last[0]), last
         self._rows += data.num_rows
@@ -117,6 +129,8 @@ class _TableFile:
 
     def close(self) -> SegmentTable:
         self._writer.close()
+        # Never written again: whoever tries should be told by the operating system, too.
+        self._path.chmod(0o444)
         sync_file(self._path)
         with self._path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -127,6 +141,7 @@ class _TableFile:
             first=self._first or "",
             last=self._last,
             unique=self._unique,
+            attached=self._attached,
         )
 
     def abandon(self) -> None:
@@ -147,24 +162,28 @@ def _row(keys: pa.Table, index: int) -> tuple[object, ...]:
 
 def _lock(path: Path) -> BinaryIO:
     file = path.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        # A file system without locks: vacuum then goes by age alone.
-        return file
+    # No one but us waits here; `is_being_written` may hold the lock for an instant. Without
+    # locks in the file system, vacuum goes by age alone.
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 
 def is_being_written(directory: Path) -> bool:
-    """Whether a living writer holds the segment in `directory`."""
+    """Whether a living writer holds the segment in `directory`, or may be about to."""
     try:
         with (directory / WRITING).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
+        pass
+    try:
+        # Between making the directory and locking it, a writer shows by nothing but its youth.
+        young = time.time() - directory.stat().st_mtime < STARTING_S
+        return young and not any(directory.glob("*.parquet"))
+    except OSError:
         return False
-    return False
 
 
 class _explained:

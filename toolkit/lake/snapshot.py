@@ -6,6 +6,9 @@ before it was found whole: present, and of the size that its commit says.
 
 from __future__ import annotations
 
+import os
+import secrets
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +22,7 @@ from schemas.arrow import arrow_schema
 from toolkit.errors import LakeDamagedError
 from toolkit.lake.commits import CommitLog, Segment, SegmentTable
 from toolkit.lake.layout import Layout
+from toolkit.lake.proofs import Proven, prove
 from toolkit.lake.views import create_views, current_rows
 
 
@@ -31,29 +35,25 @@ class Snapshot:
     segments: dict[str, Segment]
 
     def files(self, table: str) -> list[Path]:
-        """Parquet files that hold `table`, in the order of their commits."""
-        return [self.layout.table(name, table) for name, segment in self.segments.items() if table in segment]
+        """Parquet files that hold `table`, oldest first."""
+        return [self.layout.table(name, table) for name in sorted(self.segments) if table in self.segments[name]]
 
     def rows(self, table: str) -> int:
         """Rows ever written to `table`, superseded attempts included."""
-        return sum(entry.rows for entry in self._entries(table))
+        return sum(entry.rows for entry in self.entries(table))
 
     def size_bytes(self) -> int:
         """Bytes of all files."""
         return sum(entry.size_bytes for segment in self.segments.values() for entry in segment.values())
 
     @cached_property
-    def unique_tables(self) -> frozenset[str]:
-        """Tables in which provably no key occurs twice: their views need no look at other rows."""
-        return frozenset(name for name in TABLES if self._provably_unique(name))
+    def proven(self) -> Proven:
+        """What is known of the keys; found out once, since a snapshot never changes."""
+        return prove({name: self.entries(name) for name in TABLES}, self.files("trajectories"))
 
-    def _entries(self, table: str) -> list[SegmentTable]:
+    def entries(self, table: str) -> list[SegmentTable]:
+        """What the commits say about the files of `table`."""
         return [segment[table] for segment in self.segments.values() if table in segment]
-
-    def _provably_unique(self, table: str) -> bool:
-        entries = sorted(self._entries(table), key=lambda entry: entry.first)
-        apart = all(left.last < right.first for left, right in zip(entries, entries[1:], strict=False))
-        return apart and all(entry.unique for entry in entries)
 
     def verify(self) -> None:
         """See that every file is there and of the recorded size.
@@ -68,6 +68,8 @@ class Snapshot:
                     size = path.stat().st_size
                 except FileNotFoundError:
                     raise LakeDamagedError(f"{path} is missing; {self._needed_by(name)}") from None
+                except OSError as error:
+                    raise LakeDamagedError(f"{path} cannot be read: {error.strerror or error}") from error
                 if size != entry.size_bytes:
                     raise LakeDamagedError(f"{path} is torn: {entry.size_bytes} bytes were committed, {size} are there")
 
@@ -92,9 +94,14 @@ class Snapshot:
         self.verify()
         connection = duckdb.connect()
         try:
-            create_views(connection, {name: self.files(name) for name in TABLES}, self.unique_tables)
+            # Sorts larger than memory go there; DuckDB's own choice is a directory in the current one.
+            spill = Path(tempfile.gettempdir()) / f"toolkit-{os.getpid()}-{secrets.token_hex(6)}"
+            connection.execute("SET temp_directory = ?", [str(spill)])
+            create_views(connection, {name: self.files(name) for name in TABLES}, self.proven)
             allowed = [str(path) for name in TABLES for path in self.files(name)]
             connection.execute("SET allowed_paths = ?", [allowed])
+            connection.execute("SET autoinstall_known_extensions = false")
+            connection.execute("SET autoload_known_extensions = false")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET python_enable_replacements = false")
             connection.execute("SET enable_external_access = false")
@@ -107,12 +114,12 @@ class Snapshot:
     def scan(self, table: str) -> pl.LazyFrame:
         """The current rows of `table` as a Polars frame that reads only what is asked of it."""
         self.verify()
-        return current_rows({name: self._frame(name) for name in TABLES}, table, self.unique_tables)
+        return current_rows({name: self._frame(name) for name in TABLES}, table, self.proven)
 
     def _frame(self, table: str) -> pl.LazyFrame:
         files = self.files(table)
         if files:
-            return pl.scan_parquet(files)
+            return pl.scan_parquet(files, hive_partitioning=False, glob=False)
         empty = pl.from_arrow(pa.Table.from_batches([], schema=arrow_schema(table)))
         assert isinstance(empty, pl.DataFrame)
         return empty.lazy()

@@ -1,23 +1,25 @@
 """The only thing that deletes files of a lake: leftovers of writers that died, and, when asked, history.
 
 Invariant: no file that the newest commit, a selection's input commit, or a living writer
-needs is ever removed. Foreign files are named by `check` and left alone.
+needs is ever removed, and no file that is not ours. Foreign files are named by `check` and
+left alone, with the directory they lie in.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas import TABLES
 from toolkit.errors import LakeError
-from toolkit.lake.check import unreferenced_segments
+from toolkit.lake.check import abandoned_segments, age_s, temporary_files
 from toolkit.lake.lake import Lake
-from toolkit.lake.layout import TEMPORARY_NAME
-from toolkit.lake.segments import is_being_written
+from toolkit.lake.segments import WRITING
 
 OLDER_THAN_S = 3600.0
+_OURS = (*(f"{name}.parquet" for name in TABLES), WRITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +34,52 @@ class Vacuumed:
 
 
 def vacuum(lake: Lake, *, older_than_s: float = OLDER_THAN_S, history: bool = False, dry_run: bool = False) -> Vacuumed:
-    """Remove leftovers older than `older_than_s`; with `history`, also superseded segments.
+    """Remove leftovers older than `older_than_s`; with `history`, also segments superseded that long ago.
 
     After `history`, `--at N` no longer reaches the commits that needed them; the commits that
-    selections were made from stay readable.
+    selections were made from stay readable. The age spares readers and filters at work.
 
     Raises:
         LakeError: a file cannot be removed.
     """
-    leftovers = [path for path in unreferenced_segments(lake) if _is_abandoned(path, older_than_s)]
-    leftovers += [path for path in _temporaries(lake) if _age_s(path) >= older_than_s]
-    superseded = _superseded(lake) if history else []
+    leftovers = [path for path in abandoned_segments(lake) if age_s(path) >= older_than_s]
+    leftovers += temporary_files(lake, older_than_s=older_than_s)
+    superseded = _superseded(lake, older_than_s) if history else []
     freed = sum(_size(path) for path in [*leftovers, *superseded])
     if dry_run:
         return Vacuumed(leftovers, superseded, freed)
     if superseded:
+        # First said, then done: whoever misses a file finds the reason in the log.
         lake.log.append(by="vacuum --history", added={}, vacuumed=[path.name for path in superseded])
-    # Read the log again: a writer may have committed after the first look and before it let go of its lock.
-    still = set(unreferenced_segments(lake)) | set(_temporaries(lake))
-    for path in [*(path for path in leftovers if path in still), *superseded]:
+    for path in [*leftovers, *superseded]:
         _remove(path)
     return Vacuumed(leftovers, superseded, freed)
 
 
-def _is_abandoned(segment: Path, older_than_s: float) -> bool:
-    return _age_s(segment) >= older_than_s and not is_being_written(segment)
-
-
-def _temporaries(lake: Lake) -> list[Path]:
-    return [path for path in lake.layout.commits.iterdir() if TEMPORARY_NAME.match(path.name)]
-
-
-def _superseded(lake: Lake) -> list[Path]:
+def _superseded(lake: Lake, older_than_s: float) -> list[Path]:
     needed = set(lake.snapshot().segments)
     for (commit,) in lake.sql("SELECT DISTINCT input_commit FROM selections").fetchall():
         needed |= set(lake.snapshot(commit).segments)
-    removed = {name for commit in lake.log.history() for name in commit.removed}
+    until = time.time() - older_than_s
+    removed = {name for commit in lake.log.history() if commit.at.timestamp() <= until for name in commit.removed}
     paths = [lake.layout.segment(name) for name in sorted(removed - needed)]
-    return [path for path in paths if path.exists()]
-
-
-def _age_s(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
+    return [path for path in paths if any((path / name).exists() for name in _OURS)]
 
 
 def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
+    files = [path / name for name in _OURS] if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _remove(path: Path) -> None:
+    """Remove a temporary file, or of a segment our files, and the directory if nothing else is in it."""
     try:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        for name in _OURS:
+            (path / name).unlink(missing_ok=True)
     except OSError as error:
         raise LakeError(f"cannot remove {path}: {error.strerror or error}") from error
+    with suppress(OSError):
+        path.rmdir()

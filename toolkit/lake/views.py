@@ -2,13 +2,15 @@
 
 `raw.<table>` holds every row ever written, `<table>` the current ones: of rows with the
 same key the newest, and of tables that follow another only rows of what is current there.
-Where the commit log proves that no key occurs twice (always so after `compact` of a lake
-without retries) the view is the bare table scan, which is what makes it fast.
+Rows of equal key and version say the same; should they differ, as when two processes import
+one file at once, the one written last counts, everywhere and always.
+Where it is proven that all rows are current (`proofs`: always so in a compacted lake without
+retries) the view is the bare table scan, which is what makes it fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,9 +19,8 @@ import pyarrow as pa
 
 from schemas import TABLES, Table
 from schemas.arrow import arrow_schema
-
-FOLLOWED_KEYS = {"trajectories": ("trajectory_id", "attempt"), "selections": ("selection_id",)}
-"""Columns by which a table follows another one's current rows."""
+from schemas.tables import LINKS
+from toolkit.lake.proofs import Proven
 
 _DUCKDB_TYPES: dict[pa.DataType, str] = {
     pa.string(): "VARCHAR",
@@ -33,71 +34,78 @@ _DUCKDB_TYPES: dict[pa.DataType, str] = {
 
 TRAJECTORIES_SCORED = """
 SELECT t.*, k.question, k.answers, k.split, k.domain,
-       coalesce(s.answer_passed, s.reward_passed) AS correct,
-       s.em, s.f1, s.reward, s.answer_scorer
+       coalesce(s.answer.passed, s.reward.passed) AS correct,
+       CASE WHEN s.answer.scorer LIKE 'fact@%' THEN CAST(s.answer.passed AS INTEGER) END AS em,
+       CASE WHEN s.answer.scorer LIKE 'fact@%' THEN s.answer.value END AS f1,
+       s.reward.value AS reward, s.answer.scorer AS answer_scorer
 FROM trajectories t
 LEFT JOIN tasks k USING (task_id)
 LEFT JOIN (
     SELECT trajectory_id,
-           bool_or(passed) FILTER (scorer LIKE 'fact@%' OR scorer LIKE 'math@%') AS answer_passed,
-           max(scorer) FILTER (scorer LIKE 'fact@%' OR scorer LIKE 'math@%') AS answer_scorer,
-           CAST(bool_or(passed) FILTER (scorer LIKE 'fact@%') AS INTEGER) AS em,
-           max(value) FILTER (scorer LIKE 'fact@%') AS f1,
-           max(value) FILTER (scorer LIKE 'reward@%') AS reward,
-           bool_or(passed) FILTER (scorer LIKE 'reward@%') AS reward_passed
+           arg_max({'scorer': scorer, 'passed': passed, 'value': value}, (scored_at, scorer))
+               FILTER (scorer LIKE 'fact@%' OR scorer LIKE 'math@%') AS answer,
+           arg_max({'passed': passed, 'value': value}, (scored_at, scorer)) FILTER (scorer LIKE 'reward@%') AS reward
     FROM scores WHERE step_index IS NULL GROUP BY trajectory_id
 ) s USING (trajectory_id)
 """
-"""Trajectories with their question and verdict: `correct` is the answer scorer's word, or, for tasks
-without gold answer, the environment's own reward; null where neither decided."""
+"""Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
+tasks without gold answer, the environment's own reward; null where neither decided."""
 
 
-def create_views(
-    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], unique: Collection[str]
-) -> None:
+def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven) -> None:
     """Create `raw.<table>`, `<table>` and the joined views over the given Parquet files."""
     connection.execute("CREATE SCHEMA raw")
     for table in TABLES.values():
-        connection.execute(f"CREATE VIEW raw.{table.name} AS {_scan_sql(table, files[table.name])}")
-    for name in ("trajectories", "selections", *TABLES):
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {current_sql(TABLES[name], unique)}")
+        connection.execute(f"CREATE VIEW raw.{table.name} AS SELECT * FROM {scan_sql(table, files[table.name])}")
+    for name in dict.fromkeys((*LINKS, *TABLES)):
+        current = current_sql(TABLES[name], files[name], proven)
+        connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
 
 
-def current_sql(table: Table, unique: Collection[str]) -> str:
-    """SELECT of the current rows of `table`; `unique` names the tables without repeated keys."""
-    sql = f"SELECT * FROM raw.{table.name}"
-    if table.follows and table.follows not in unique:
-        columns = ", ".join(FOLLOWED_KEYS[table.follows])
-        sql += f" SEMI JOIN {table.follows} USING ({columns})"
-    if table.name not in unique:
-        newest = ", ".join(f"{column} DESC NULLS LAST" for column in table.newest_by) or "1"
-        sql += f" QUALIFY row_number() OVER (PARTITION BY {', '.join(table.key)} ORDER BY {newest}) = 1"
-    return sql
+def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:
+    """SELECT of the current rows of `table`."""
+    sql = f"SELECT * FROM {scan_sql(table, files)}"
+    if table.follows and not proven.follows_freely(table):
+        sql += f" SEMI JOIN {table.follows} USING ({', '.join(LINKS[table.follows])})"
+    return sql if table.name in proven.unique else f"{sql} {one_of_each(table.key, table.newest_by)}"
 
 
-def current_rows(frames: Mapping[str, pl.LazyFrame], name: str, unique: Collection[str]) -> pl.LazyFrame:
-    """The same for Polars: the current rows of `name` among the raw `frames` by table."""
+def one_of_each(columns: Sequence[str], newest_by: Sequence[str] = ()) -> str:
+    """QUALIFY: of rows with equal `columns` the newest, and of equally new ones the one written last.
+
+    Fits a query whose FROM begins with `scan_sql` of a table with files.
+    """
+    newest = "".join(f"{column} DESC NULLS LAST, " for column in newest_by)
+    order = f"{newest}filename DESC, file_row_number DESC"
+    return f"QUALIFY row_number() OVER (PARTITION BY {', '.join(columns)} ORDER BY {order}) = 1"
+
+
+def current_rows(frames: Mapping[str, pl.LazyFrame], name: str, proven: Proven) -> pl.LazyFrame:
+    """The same for Polars: the current rows of `name` among the raw `frames` by table, oldest file first."""
     table, frame = TABLES[name], frames[name]
-    if table.follows and table.follows not in unique:
-        columns = list(FOLLOWED_KEYS[table.follows])
-        current = current_rows(frames, table.follows, unique).select(columns)
-        frame = frame.join(current, on=columns, how="semi")
-    if name not in unique:
+    if name not in proven.unique:
         if table.newest_by:
             frame = frame.sort(table.newest_by, nulls_last=False, maintain_order=True)
         frame = frame.unique(subset=list(table.key), keep="last", maintain_order=True)
+    if table.follows and not proven.follows_freely(table):
+        # Last, because a join gives up the order that says what was written last.
+        columns = list(LINKS[table.follows])
+        current = current_rows(frames, table.follows, proven).select(columns)
+        frame = frame.join(current, on=columns, how="semi")
     return frame
 
 
-def _scan_sql(table: Table, files: Sequence[Path]) -> str:
+def scan_sql(table: Table, files: Sequence[Path]) -> str:
+    """What stands in FROM for every row ever written to `table`."""
     if files:
         names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-        return f"SELECT * FROM read_parquet([{names}])"
+        # Without the option, a lake below a directory `run=3` would have a column `run`.
+        return f"read_parquet([{names}], hive_partitioning = false)"
     columns = ", ".join(
         f"CAST(NULL AS {_duckdb_type(field.type)}) AS {field.name}" for field in arrow_schema(table.name)
     )
-    return f"SELECT {columns} WHERE false"
+    return f"(SELECT {columns} WHERE false)"
 
 
 def _duckdb_type(arrow_type: pa.DataType) -> str:

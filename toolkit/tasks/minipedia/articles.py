@@ -1,7 +1,7 @@
 """Short articles about the entities of a world: every fact a question needs, among facts that none needs.
 
 Three to six sentences: an opening that says what the thing is, one sentence for each further
-attribute in random order, and one or two *asides* (events with other years, towns and numbers;
+attribute in random order, and up to two *asides* (events with other years, towns and numbers;
 what another entity is to this one; a look-alike with values of its own).
 
 Invariants: everything stated is true in the world; each value stands verbatim, numbers without

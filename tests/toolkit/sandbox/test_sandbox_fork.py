@@ -1,0 +1,129 @@
+"""Forks start from the same state and do not see each other, the original, or the tools a second time."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from toolkit.contracts import Outcome, Tool
+from toolkit.errors import RunError
+from toolkit.sandbox import Limits, Sandbox
+
+MODULES = ("itertools", "math", "random", "time")
+
+
+def forked(
+    before: list[str], candidates: list[str], after: str, tools: Mapping[str, Tool] | None = None, timeout_s: float = 5
+) -> tuple[list[Outcome], Outcome]:
+    """Run `before`, each candidate in a fork of its own, then `after` in the original."""
+
+    async def main() -> tuple[list[Outcome], Outcome]:
+        async with Sandbox(tools, Limits(step_timeout_s=timeout_s), modules=MODULES) as sandbox:
+            session = await sandbox.open()
+            for code in before:
+                await session.run(code)
+            forks = await session.fork(len(candidates))
+            outcomes = await asyncio.gather(*(f.run(code) for f, code in zip(forks, candidates, strict=True)))
+            return outcomes, await session.run(after)
+
+    return asyncio.run(main())
+
+
+def test_three_candidates_that_count_up_from_ten_all_print_eleven() -> None:
+    outcomes, after = forked(["total = 10"], ["total += 1\nprint(total)"] * 3, "total += 1\nprint(total)")
+    assert [outcome.stdout for outcome in outcomes] == ["11\n"] * 3
+    assert after.stdout == "11\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "expected"),
+    [
+        ("import itertools\nc = itertools.count(5)\nx = next(c)", "next(c)", "6"),
+        ("items = {'a': [1]}", "items['a'].append(2)\nitems", "{'a': [1, 2]}"),
+        ("import random\nrandom.seed(3)\nx = random.random()", "random.random()", "0.5442292252959519"),
+        ("def f(seen=[]):\n    seen.append(1)\n    return len(seen)\nx = f()", "f()", "2"),
+    ],
+)
+def test_no_kind_of_state_leaks_between_forks(before: str, step: str, expected: str) -> None:
+    outcomes, after = forked([before], [step] * 3, step)
+    assert [outcome.value for outcome in outcomes] == [expected] * 3
+    assert after.value == expected
+
+
+def test_a_losing_candidate_leaves_nothing_behind() -> None:
+    (failed, defined, endless), after = forked(
+        ["x = 1"],
+        ["x = 2\nraise ValueError", "y = 3\ndel x", "x = 4\nwhile True:\n    pass"],
+        "(x, 'y' in globals())",
+        timeout_s=0.5,
+    )
+    assert (failed.error_kind, defined.ok, endless.error_kind) == ("execution", True, "timeout")
+    assert after.value == "(1, False)"
+
+
+def test_a_fork_holds_what_tools_answered_and_calls_none() -> None:
+    calls: list[str] = []
+
+    async def look_up(word: str) -> str:
+        """Look a word up."""
+        calls.append(word)
+        if word == "nothing":
+            raise LookupError("no such word")
+        return f"{word} number {len(calls)}"
+
+    tools = {"look_up": Tool("look_up", "look_up(word: str) -> str", "", look_up)}
+    outcomes, _ = forked(
+        ["a = look_up('first')", "try:\n    look_up('nothing')\nexcept LookupError as e:\n    b = str(e)"],
+        ["(a, b)"] * 3,
+        "1",
+        tools,
+    )
+    assert [outcome.value for outcome in outcomes] == ["('first number 1', 'no such word')"] * 3
+    assert calls == ["first", "nothing"]
+    assert all(outcome.tool_uses == () for outcome in outcomes)
+
+
+def test_forks_can_be_forked_and_outlive_the_original() -> None:
+    async def main() -> list[str]:
+        async with Sandbox(modules=MODULES) as sandbox:
+            session = await sandbox.open()
+            await session.run("x = [1]")
+            (fork,) = await session.fork(1)
+            await session.close()
+            await fork.run("x.append(2)")
+            inner = await fork.fork(2)
+            await fork.run("x.append(3)")
+            return [str((await each.run("x")).value) for each in (fork, *inner)]
+
+    assert asyncio.run(main()) == ["[1, 2, 3]", "[1, 2]", "[1, 2]"]
+
+
+def test_a_fork_keeps_counting_actions_where_the_original_was() -> None:
+    (outcome,), after = forked(["1 / 0", "def f():\n    return 1 / 0"], ["\nf()"], "\nf()")
+    assert outcome.error == after.error
+    assert "line 2 of action 2, in f" in str(after.error)
+
+
+def test_a_state_that_cannot_be_rebuilt_is_said_to_be_so() -> None:
+    async def echo(text: str) -> str:
+        """The text."""
+        return text
+
+    tools = {"echo": Tool("echo", "echo(text: str) -> str", "", echo)}
+    (outcome,), after = forked(
+        ["import time\nx = echo(str(time.perf_counter_ns()))"], ["len(x) > 0"], "len(x) > 0", tools
+    )
+    assert (outcome.ok, outcome.error_kind) == (False, "sandbox")
+    assert "action 1, run again to rebuild the session, failed: it called echo differently" in str(outcome.error)
+    assert after.value == "True"
+
+
+def test_a_closed_session_cannot_be_forked() -> None:
+    async def main() -> None:
+        async with Sandbox(modules=MODULES) as sandbox:
+            session = await sandbox.open()
+            await session.close()
+            await session.fork(2)
+
+    with pytest.raises(RunError, match="closed session"):
+        asyncio.run(main())

@@ -1,0 +1,6 @@
+"""What runs on the other side: the program of the sandbox's own processes.
+
+A *zygote* imports the allowed libraries once; every session is a fork of it. Invariant: these
+modules import the standard library and each other only, never the toolkit, because they are started as a
+package of their own by an interpreter that sees nothing else.
+"""

@@ -1,0 +1,64 @@
+"""Frames between a session and the host: four bytes of length, then JSON.
+
+The host holds the other end and trusts none of it; the checks here only keep honest code within what the
+host accepts. Not covered: code that writes to the descriptor itself, which the host must survive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import Any
+
+_HEADER = struct.Struct(">I")
+_READ_BYTES = 1 << 16
+
+
+class FrameTooLargeError(ValueError):
+    """A message is longer than the host accepts."""
+
+
+class Channel:
+    """A stream socket by its descriptor."""
+
+    def __init__(self, descriptor: int, frame_bytes: int) -> None:
+        self._descriptor = descriptor
+        self._frame_bytes = frame_bytes
+
+    def send(self, message: dict[str, object]) -> None:
+        """Write one frame.
+
+        Raises:
+            FrameTooLargeError: nothing was written.
+        """
+        # Lone surrogates, which Python text may hold and UTF-8 may not, become question marks.
+        body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        if len(body) > self._frame_bytes:
+            raise FrameTooLargeError(f"{len(body):,} bytes, at most {self._frame_bytes:,} are handed on")
+        left = memoryview(_HEADER.pack(len(body)) + body)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def receive(self) -> Any:
+        """Read one frame.
+
+        Raises:
+            EOFError: the host has closed its end.
+        """
+        # Host and session take turns, so what arrives now is this frame and nothing of another one.
+        data = self._read()
+        while len(data) < _HEADER.size:
+            data += self._read()
+        (length,) = _HEADER.unpack_from(data)
+        chunks, missing = [data[_HEADER.size :]], _HEADER.size + length - len(data)
+        while missing:
+            chunks.append(self._read())
+            missing -= len(chunks[-1])
+        return json.loads(b"".join(chunks))
+
+    def _read(self) -> bytes:
+        data = os.read(self._descriptor, _READ_BYTES)
+        if not data:
+            raise EOFError
+        return data

@@ -1,0 +1,223 @@
+"""A session: one interpreter whose state lasts from action to action, and outlives its process.
+
+What was run is recorded together with what the tools answered. After a process is lost, and for each fork, a
+new process runs the record again with the recorded answers; no tool is called twice. Actions that ended with an
+exception are part of it, since what they did before is part of the state; the one that lost the process is not.
+
+Invariant: `run` never raises for what the code does. Not covered: state that depends on clocks or on `os.urandom`
+comes back different; an action that then calls other tools than before makes the session fail as `sandbox`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from toolkit.contracts import Limits, Outcome, Session, ToolUse
+from toolkit.errors import RunError
+from toolkit.sandbox.frames import Call, MalformedFrameError, Report, frame_of, read_frame
+from toolkit.sandbox.host_tools import CALLS, HostTools
+from toolkit.sandbox.process import LossKind, ProcessLostError, SessionProcess
+
+Answer = Callable[[Call], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Action:
+    """One action that was run, with all that is needed to run it again."""
+
+    number: int
+    code: str
+    answered: list[tuple[Call, bytes]] = field(default_factory=list)
+    """Calls of tools in order, each with the frame that answered it."""
+
+
+class ProcessSession:
+    """One session of a `ProcessSandbox`; `toolkit.contracts.Session` says how to use it."""
+
+    def __init__(
+        self, spawn: Callable[[], Awaitable[SessionProcess]], tools: HostTools, limits: Limits, record: list[Action]
+    ) -> None:
+        self._spawn = spawn
+        self._tools = tools
+        self._limits = limits
+        self._record = record
+        self._number = record[-1].number if record else 0
+        self._process: SessionProcess | None = None
+        self._turn = asyncio.Lock()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Have a process in the recorded state; what is lost on the way shows in the next `run`.
+
+        Raises:
+            RunError: there can be no new process.
+        """
+        async with self._turn:
+            with contextlib.suppress(_RebuildError):
+                await self._ready()
+
+    async def run(self, code: str) -> Outcome:
+        """Run one action; waits for the one before it."""
+        async with self._turn:
+            self._number += 1
+            action, uses = Action(self._number, code), list[ToolUse]()
+            started = time.perf_counter()
+            try:
+                process = await self._ready()
+                started = time.perf_counter()
+                report = await self._perform(process, action, self._answering(action, uses))
+            except (ProcessLostError, RunError) as error:
+                return self._lost(error, uses, started)
+            self._record.append(action)
+            return Outcome(
+                ok=report.error is None,
+                stdout=report.stdout,
+                stdout_cut_chars=report.cut_chars,
+                value=report.value,
+                is_final=report.answer is not None,
+                final_answer=report.answer,
+                error_kind=report.error_kind,
+                error=report.error,
+                tool_uses=tuple(uses),
+                duration_ms=_since(started),
+            )
+
+    async def fork(self, n: int) -> list[Session]:
+        """`n` sessions that start from this one's state and do not see each other; this one goes on.
+
+        Raises:
+            RunError: there can be no new process.
+        """
+        async with self._turn:
+            if self._closed:
+                raise RunError("a closed session cannot be forked")
+            forks = [ProcessSession(self._spawn, self._tools, self._limits, list(self._record)) for _ in range(n)]
+            for fork in forks:
+                fork._number = self._number
+        try:
+            await asyncio.gather(*(fork.start() for fork in forks))
+        except BaseException:
+            for fork in forks:
+                fork.kill()
+            raise
+        return list(forks)
+
+    def kill(self) -> None:
+        """End the process without waiting for it; no more actions run."""
+        self._closed = True
+        if self._process is not None:
+            self._process.kill()
+
+    async def close(self) -> None:
+        """End the session's process, in the middle of an action if need be."""
+        self.kill()
+        if self._process is not None:
+            await self._process.gone()
+
+    async def _ready(self) -> SessionProcess:
+        """The process, after all recorded actions."""
+        if self._closed:
+            raise RunError("the session is closed")
+        if self._process is not None and not self._process.lost:
+            return self._process
+        process = self._process = await self._spawn()
+        if self._closed:
+            process.kill()
+        for action in self._record:
+            try:
+                await self._perform(process, action, _repeating(action))
+            except ProcessLostError as error:
+                raise _RebuildError(
+                    f"action {action.number}, run again to rebuild the session, failed: {error}"
+                ) from error
+        return process
+
+    async def _perform(self, process: SessionProcess, action: Action, answer: Answer) -> Report:
+        clock = Clock()
+        process.send(frame_of({"action": action.number, "code": action.code}))
+        try:
+            while True:
+                with process.deadline(self._limits.step_timeout_s - clock.seconds):
+                    body = await process.receive()
+                frame = read_frame(body, action=action.number, output_chars=self._limits.output_chars)
+                if isinstance(frame, Report):
+                    return frame
+                clock.stop()
+                reply = await answer(frame)
+                clock.start()
+                process.send(reply)
+        except MalformedFrameError as error:
+            process.fail(str(error))
+            raise ProcessLostError("sandbox", str(error)) from error
+        except BaseException:
+            # Nobody will wait for this action any more, so nobody may find it half done.
+            process.kill()
+            raise
+
+    def _lost(self, error: ProcessLostError | RunError, uses: list[ToolUse], started: float) -> Outcome:
+        kind: LossKind = "sandbox"
+        if self._closed:
+            message = "the session is closed"
+        elif isinstance(error, RunError):
+            message = str(error)
+        else:
+            kind = error.kind
+            reason = f"it ran longer than {self._limits.step_timeout_s:g} s" if kind == "timeout" else str(error)
+            message = f"the action was stopped: {reason}. Variables are as they were before it."
+        return Outcome(ok=False, error_kind=kind, error=message, tool_uses=tuple(uses), duration_ms=_since(started))
+
+    def _answering(self, action: Action, uses: list[ToolUse]) -> Answer:
+        async def answer(call: Call) -> bytes:
+            if len(action.answered) >= CALLS:
+                raise ProcessLostError("tool", f"it called tools more than {CALLS} times")
+            use, frame = await self._tools.answer(call)
+            uses.append(use)
+            action.answered.append((call, frame))
+            return frame
+
+        return answer
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+class _RebuildError(RunError):
+    """The recorded actions, run again, did not come to their end."""
+
+
+class Clock:
+    """Time that an action has used, without its calls of tools."""
+
+    def __init__(self) -> None:
+        self._used = 0.0
+        self._since: float | None = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self._used + (time.perf_counter() - self._since if self._since is not None else 0.0)
+
+    def stop(self) -> None:
+        """Do not count from now on."""
+        self._used, self._since = self.seconds, None
+
+    def start(self) -> None:
+        """Count again."""
+        self._since = time.perf_counter()
+
+
+def _repeating(action: Action) -> Answer:
+    left = deque(action.answered)
+
+    async def answer(call: Call) -> bytes:
+        if not left or left[0][0] != call:
+            raise MalformedFrameError(f"it called {call.name} differently than the first time")
+        return left.popleft()[1]
+
+    return answer
