@@ -20,8 +20,9 @@ _HERE = Path(__file__).parent
 DEADLINE_S = 120.0
 _COMMAND = """
 import sys
-import pipelines.filter, pipelines.ingest, toolkit.cli.keep
-from toolkit.cli.main import run
+from importlib import import_module
+from toolkit.cli.main import COMMANDS, run
+import_module(COMMANDS[sys.argv[1]].target.partition(":")[0])
 print("ready", flush=True)
 sys.stdin.readline()
 sys.exit(run(sys.argv[1:]))
@@ -35,11 +36,10 @@ from toolkit.lake.lake import open_lake
 path = Path(sys.argv[1])
 kept_open, before, looks = open_lake(path), NOTHING, 0
 print("ready", flush=True)
-while not select.select([sys.stdin], [], [], 0.05)[0]:
-    for lake in (kept_open, open_lake(path)):
-        seen = look(lake)
-        seen.must_follow(before)
-        before, looks = seen, looks + 1
+while not select.select([sys.stdin], [], [], 0.2)[0]:
+    seen = look(kept_open if looks % 2 else open_lake(path))
+    seen.must_follow(before)
+    before, looks = seen, looks + 1
 print(looks)
 """
 

@@ -110,8 +110,8 @@ def test_a_sample_keeps_the_shares_of_its_strata_and_repeats_for_a_seed(fill: Fi
     fill([episode(f"a{index}") for index in range(30)], dataset="a")
     lake = fill([episode(f"b{index}") for index in range(10)], dataset="b")
     first = run(lake, "sample: {n: 8, by: dataset, seed: 1}")
-    kept = "SELECT dataset, count(*) FROM decisions JOIN trajectories USING (trajectory_id) WHERE kept GROUP BY 1 ORDER BY 1"
-    assert lake.sql(kept).fetchall() == [("a", 6), ("b", 2)]
+    kept = "SELECT dataset, count(*) FROM decisions JOIN trajectories USING (trajectory_id) WHERE kept GROUP BY 1"
+    assert lake.sql(f"{kept} ORDER BY 1").fetchall() == [("a", 6), ("b", 2)]
     again = run(lake, "sample: {n: 8, by: dataset, seed: 1}")
     other = run(lake, "sample: {n: 8, by: dataset, seed: 2}")
     assert first.selection.content_hash == again.selection.content_hash != other.selection.content_hash

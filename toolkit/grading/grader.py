@@ -24,6 +24,9 @@ class Grader:
 
     `workers` is the number of processes for mathematics (default: one a core), `timeout_s` the
     processor time in seconds that one of its pairs may take.
+
+    Raises:
+        InputError: `workers` is below 1, or `timeout_s` is not positive.
     """
 
     def __init__(self, workers: int | None = None, timeout_s: float = 5.0) -> None:

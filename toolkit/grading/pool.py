@@ -24,7 +24,7 @@ from typing import Self
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
-from toolkit.errors import RunError
+from toolkit.errors import InputError, RunError
 from toolkit.grading.answers import Grade, known_answers, text_metrics
 from toolkit.grading.extraction import MAX_PREDICTION_CHARS
 from toolkit.grading.limits import EXIT_MEMORY, EXIT_TIME, MEMORY_BYTES, bounded, limit_process
@@ -63,10 +63,17 @@ class MathPool:
     """Grades mathematical answers in `workers` processes (default: one a core) that start with the first pair.
 
     `timeout_s` is the processor time that one pair may take, in seconds.
+
+    Raises:
+        InputError: `workers` is below 1, or `timeout_s` is not positive.
     """
 
     def __init__(self, workers: int | None = None, timeout_s: float = 5.0) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        if workers is not None and workers < 1:
+            raise InputError(f"expected at least one grading process, got workers={workers}")
+        if timeout_s <= 0:
+            raise InputError(f"expected a positive time for a pair, got timeout_s={timeout_s}")
+        self.workers = workers or _cores()
         self.timeout_s = timeout_s
         self._pool: ProcessPool | None = None
         self._restarts = 0
@@ -138,15 +145,15 @@ class MathPool:
         assert chunk.future is not None
         assert chunk.pool is not None
         last_resort = time.monotonic() + 2 * self._patience_s(CHUNK_PAIRS)
-        while chunk.pool.active and time.monotonic() < last_resort:
+        while True:
             try:
                 return chunk.future.exception(timeout=1.0)
             except CancelledError as error:
                 return error
             except TimeoutError:
-                pass
-        # pebble leaves tasks that it had not sent yet, or lost with a process, without an end
-        return BrokenProcessPool()
+                # pebble leaves tasks that it had not sent yet, or lost with a process, without an end
+                if not chunk.pool.active or time.monotonic() > last_resort:
+                    return BrokenProcessPool()
 
     def _reason(self, error: BaseException) -> str:
         match error:
@@ -199,6 +206,11 @@ class MathPool:
             stop: Callable[[], None] = pool.stop  # pebble has no type for it
             stop()
             pool.join()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _slot(pair: Pair | Grade) -> _Sent | Grade:

@@ -1,8 +1,10 @@
 """Passages and their vectors in a Chroma collection on disk.
 
 Invariants: vectors are always passed in, so Chroma never loads or downloads a model; no
-telemetry; its errors leave here as ours. Titles and texts are metadata, because what
-Chroma calls documents gets a full-text index that nobody here reads (a quarter of the disk).
+telemetry; its errors leave here as ours. Search is approximate, and two builds of one
+corpus have different graphs: the effort is chosen such that their best few agree.
+Titles and texts are metadata, because what Chroma calls documents gets a full-text index
+that nobody here reads (a quarter of the disk).
 Not covered: writers of the same directory at the same time; a directory that cannot be
 written (SQLite wants to).
 """
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 COLLECTION = "passages"
 MAX_BATCH = 2_000
 """Passages added at once; Chroma takes at most 5,461."""
-SEARCH_EFFORT = 200
-"""Candidates that a search keeps in view (`ef_search`); with half of it, recall at 10 was 0.999 of 100,000."""
+SEARCH_EFFORT = 500
+"""Candidates that a search keeps in view (`ef_search`); costs 1.5 ms. Of 1,700 searches among 6,119 passages, 10
+missed one of the exact best three with 100 candidates, 2 with 200, none with 400."""
 SCORE_DIGITS = 6
 """Beyond these, a similarity in float32 is noise."""
 

@@ -23,6 +23,7 @@ FORMAT = 1
 INFO_FILE = "index.json"
 VECTORS_FILE = "vectors.f32"
 CHROMA_DIRECTORY = "chroma"
+_ANEW = "remove the directory and run `toolkit index` again"
 
 
 class CorpusInfo(BaseModel):
@@ -142,6 +143,3 @@ def describe(embedder: Identity) -> str:
     """An embedder's identity in one line."""
     rest = {key: value for key, value in embedder.items() if key not in ("name", "revision") and value != ""}
     return f"{embedder.get('name')} ({embedder.get('revision')}; {', '.join(f'{k} {v}' for k, v in rest.items())})"
-
-
-_ANEW = "remove the directory and run `toolkit index` again"

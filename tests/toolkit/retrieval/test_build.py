@@ -183,6 +183,13 @@ def test_the_identity_of_an_index_does_not_depend_on_where_it_is(tmp_path: Path)
     assert first.identity == second.identity != other.identity
 
 
+@pytest.mark.parametrize("size", [2, 120, 2_001])
+def test_the_whole_graph_is_on_disk_when_a_build_ends(tmp_path: Path, size: int) -> None:
+    # Chroma writes this file when, and only when, it has written the graph; else each opening builds it anew.
+    build_index(tmp_path, town_corpus(size), WordEmbedder())
+    assert len(list((tmp_path / "chroma").glob("*/index_metadata.pickle"))) == 1
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_tiny_corpus_is_an_index_too(tmp_path: Path, size: int) -> None:
     build_index(tmp_path, town_corpus(size), WordEmbedder())
