@@ -30,8 +30,13 @@ from toolkit.tasks.source import open_tasks
 NO_RUN = derive_id("run", "ask")
 
 
-async def ask(question: Task, options: GenerateOptions, retriever: Retriever | None, on_step: OnStep) -> Finished:
-    """One rollout, kept nowhere.
+async def ask(
+    question: Task,
+    options: GenerateOptions,
+    retriever: Retriever | None,
+    on_step: OnStep = lambda step: None,
+) -> Finished:
+    """One rollout, kept nowhere; `on_step` sees each step as it happens.
 
     Raises:
         InputError: the model, a tool, the sandbox or the index will not do.
@@ -92,7 +97,7 @@ def ask_command(
         json: Print all rows as one JSON document.
     """
     check_counts(max_steps=max_steps)
-    task = _task(question, tasks)
+    task = find_task(question, tasks)
     options = GenerateOptions(
         ModelOptions(model, base_url, api_key_env, slips),
         ftp=ftp,
@@ -127,7 +132,7 @@ def _dumped(value: object) -> object:
     return dump() if dump else value
 
 
-def _task(question: str, tasks: str | None) -> Task:
+def find_task(question: str, tasks: str | None) -> Task:
     """The task with that question among `tasks`, or one of its own without gold answer."""
     if tasks is not None:
         for task in open_tasks(tasks, limit=10_000 if tasks.startswith("minipedia:") else None):

@@ -7,7 +7,7 @@ import toolkit
 
 
 def test_the_exported_names_are_these() -> None:
-    assert sorted(toolkit.__all__) == dir(toolkit) == ["Lake", "open_lake"]
+    assert sorted(toolkit.__all__) == dir(toolkit) == ["Lake", "Sandbox", "ask", "generate", "open_lake", "tool"]
     assert all(callable(getattr(toolkit, name)) for name in toolkit.__all__)
 
 

@@ -22,6 +22,14 @@ def workers() -> set[psutil.Process]:
     return found
 
 
+def is_dead(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that its parent has not asked for its status yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
     """Come back when `reached` holds; fail after `seconds`."""
     end = time.monotonic() + seconds

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Generator, Iterator
 
-import psutil
 import pytest
-from grading_processes import HANGING, wait_until, workers
+from grading_processes import HANGING, is_dead, wait_until, workers
 
 from toolkit.errors import InputError
 from toolkit.grading.answers import Grade
@@ -94,7 +93,7 @@ def test_processes_killed_while_idle_are_replaced(pool: MathPool) -> None:
     idle = workers()
     for worker in idle:
         worker.kill()
-    wait_until(lambda: not any(psutil.pid_exists(worker.pid) for worker in idle))
+    wait_until(lambda: all(map(is_dead, idle)))
     assert [grade.correct for grade in pool.grade(roots(2, 12))] == [True] * 10
 
 

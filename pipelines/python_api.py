@@ -1,0 +1,90 @@
+"""`toolkit.generate` and `toolkit.ask`: the commands of the same names, for Python programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipelines.ask import ask as ask_async
+from pipelines.ask import find_task
+from pipelines.generate import GenerateOptions
+from pipelines.generate import generate as generate_async
+from pipelines.parts import ModelOptions, SandboxChoice
+from pipelines.search_index import open_index
+from schemas import Task, TrajectoryKind
+from toolkit.agent.draft import Finished
+from toolkit.agent.runner import Report
+from toolkit.agent.setup import Sampling
+from toolkit.lake.lake import open_lake
+from toolkit.tasks.source import open_tasks
+
+
+def generate(
+    tasks: str | Iterable[Task],
+    *,
+    lake: str | Path = "lake",
+    teacher: str = "oracle",
+    base_url: str | None = None,
+    limit: int | None = None,
+    kind: TrajectoryKind = "agent",
+    ftp: bool = True,
+    samples: int = 1,
+    max_steps: int = 5,
+    index: str | Path | None = None,
+    tools: Iterable[str | Path] = (),
+    sandbox: SandboxChoice = "best",
+    sampling: Sampling | None = None,
+    in_flight: int = 32,
+) -> Report:
+    """Make teacher trajectories; the options are those of `toolkit generate`.
+
+    `tasks` is a spec or path as on the command line, or rows of `schemas.Task`. To be called outside of a
+    running event loop.
+
+    Raises:
+        InputError: an option will not do; nothing was spent.
+    """
+    questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else tasks)
+    options = GenerateOptions(
+        ModelOptions(teacher, base_url),
+        kind=kind,
+        ftp=ftp,
+        samples=samples,
+        max_steps=max_steps,
+        in_flight=in_flight,
+        tools=tuple(map(Path, tools)),
+        sandbox=sandbox,
+        sampling=sampling or Sampling(),
+    )
+    spec = tasks if isinstance(tasks, str) else ""
+    retriever = open_index(spec, Path(index) if index else None) if kind != "cot" else None
+    return asyncio.run(generate_async(open_lake(lake, create=True), questions, options, retriever, run_kind="generate"))
+
+
+def ask(
+    question: str,
+    *,
+    model: str,
+    base_url: str | None = None,
+    tasks: str | None = None,
+    ftp: bool = False,
+    max_steps: int = 5,
+    index: str | Path | None = None,
+    tools: Iterable[str | Path] = (),
+    sandbox: SandboxChoice = "best",
+) -> Finished:
+    """Put one question to one model; the options are those of `toolkit ask`. Nothing is stored.
+
+    Raises:
+        InputError: an option will not do.
+    """
+    options = GenerateOptions(
+        ModelOptions(model, base_url, slips=0.0),
+        ftp=ftp,
+        max_steps=max_steps,
+        tools=tuple(map(Path, tools)),
+        sandbox=sandbox,
+    )
+    retriever = open_index(tasks or "", Path(index) if index else None)
+    return asyncio.run(ask_async(find_task(question, tasks), options, retriever))
