@@ -16,7 +16,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
@@ -99,18 +99,14 @@ class MathPool:
             RunError: the processes do not start, or the pool is closed.
         """
         slots = map(_slot, pairs)
+        # What is in flight when a consumer leaves is graded for nothing: pebble kills a process for each cancelled task.
         chunks: deque[_Chunk] = deque()
-        try:
-            while taken := list(islice(slots, CHUNK_PAIRS)):
-                chunks.append(self._submit(_Chunk(taken)))
-                while chunks and (_is_done(chunks[0]) or len(chunks) * CHUNK_PAIRS >= MAX_IN_FLIGHT):
-                    yield from self._settle(chunks.popleft())
-            while chunks:
+        while taken := list(islice(slots, CHUNK_PAIRS)):
+            chunks.append(self._submit(_Chunk(taken)))
+            while chunks and (_is_done(chunks[0]) or len(chunks) * CHUNK_PAIRS >= MAX_IN_FLIGHT):
                 yield from self._settle(chunks.popleft())
-        finally:
-            for chunk in chunks:
-                if chunk.future is not None and not chunk.future.running():
-                    chunk.future.cancel()
+        while chunks:
+            yield from self._settle(chunks.popleft())
 
     def _settle(self, chunk: _Chunk) -> Iterator[Grade]:
         """The grades of a chunk; waits for them."""
@@ -148,8 +144,6 @@ class MathPool:
         while True:
             try:
                 return chunk.future.exception(timeout=1.0)
-            except CancelledError as error:
-                return error
             except TimeoutError:
                 # pebble leaves tasks that it had not sent yet, or lost with a process, without an end
                 if not chunk.pool.active or time.monotonic() > last_resort:
@@ -230,7 +224,7 @@ def _is_fault_of_the_pool(error: BaseException) -> bool:
     """Whether a chunk failed without its doing; pebble's processes exit with small numbers when their pipe fails."""
     if isinstance(error, ProcessExpired):
         return bool(0 < error.exitcode != EXIT_MEMORY)
-    return isinstance(error, BrokenProcessPool | CancelledError)
+    return isinstance(error, BrokenProcessPool)
 
 
 def _is_done(chunk: _Chunk) -> bool:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from toolkit.errors import RecordError
 from toolkit.formats.json_values import describe, excerpt
-from toolkit.tasks.minipedia.plan import Lookup, Plan
+from toolkit.tasks.plan import Lookup, Plan
 
 FIELDS = ("question_decomposition", "paragraphs", "supporting_facts", "context")
 """What is read here, and the passages, which are not copied into a task."""

@@ -19,9 +19,9 @@ from schemas import Task
 from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identity
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, ModelError
-from toolkit.tasks.minipedia.plan import Compare, Compute, Lookup, Plan
 from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_facts
 from toolkit.tasks.oracle_chain import chain_of_thought
+from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
 VERSION = "1"
 UNKNOWN = "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from toolkit.tasks.minipedia.plan import Compare, Compute, Lookup, Plan, stands_in
+from toolkit.tasks.plan import Compare, Compute, Lookup, Plan, stands_in
 
 _REFERENCE = re.compile(r"#(\d+)")
 

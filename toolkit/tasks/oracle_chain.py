@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import re
 
-from toolkit.tasks.minipedia.plan import Compare, Compute, Lookup, Plan
 from toolkit.tasks.oracle_answers import Facts, read_facts
+from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
 _REFERENCE = re.compile(r"#(\d+)")
 

@@ -12,7 +12,7 @@ import pytest
 from schemas import Task
 from toolkit.errors import RecordError
 from toolkit.tasks.files import load_tasks
-from toolkit.tasks.minipedia.plan import Plan, resolve
+from toolkit.tasks.plan import Plan, resolve
 
 MUSIQUE: dict[str, Any] = {
     "id": "2hop__1_2",

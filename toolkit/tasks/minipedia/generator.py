@@ -25,12 +25,12 @@ from toolkit.tasks.minipedia.articles import Article
 from toolkit.tasks.minipedia.chains import Chains
 from toolkit.tasks.minipedia.comparisons import Comparisons
 from toolkit.tasks.minipedia.draws import Draws
-from toolkit.tasks.minipedia.plan import stands_in
 from toolkit.tasks.minipedia.profile import IN_DOMAIN, OUT_OF_DOMAIN
 from toolkit.tasks.minipedia.question import Family, Question
 from toolkit.tasks.minipedia.spec import DEFAULT_SEED, DEFAULT_SIZE, Split, checked_split, checked_world
 from toolkit.tasks.minipedia.steps import Library
 from toolkit.tasks.minipedia.world import World
+from toolkit.tasks.plan import stands_in
 
 DATASET = "minipedia"
 QUESTIONS_PER_ENTITY: dict[Split, int] = {"train": 8, "test": 2, "ood": 8}

@@ -9,7 +9,7 @@ from typing import Protocol
 from schemas import Domain
 from toolkit.tasks.minipedia.draws import Draws
 from toolkit.tasks.minipedia.entity import Entity
-from toolkit.tasks.minipedia.plan import Plan
+from toolkit.tasks.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from toolkit.tasks.minipedia.articles import Page, write
 from toolkit.tasks.minipedia.draws import Draws
 from toolkit.tasks.minipedia.entity import Entity, text_of
 from toolkit.tasks.minipedia.kind import Attribute
-from toolkit.tasks.minipedia.plan import Compare, Compute, Lookup, Operation, Plan
 from toolkit.tasks.minipedia.world import World
+from toolkit.tasks.plan import Compare, Compute, Lookup, Operation, Plan
 
 _PAGES_KEPT = 20_000
 
