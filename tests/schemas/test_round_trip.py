@@ -28,7 +28,7 @@ def through_parquet(data: pa.Table) -> pa.Table:
 
 
 @pytest.mark.parametrize("name", TABLES)
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_rows_come_back_from_parquet_as_they_went_in(name: str, data: st.DataObject) -> None:
     table = TABLES[name]

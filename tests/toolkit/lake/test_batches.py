@@ -27,8 +27,9 @@ def counts(lake: Lake, at: int | None = None) -> dict[str, int]:
 
 
 def test_an_empty_lake_answers_every_query_with_no_rows_and_the_right_columns(lake: Lake) -> None:
+    connection = lake.snapshot().connect()
     for name in TABLES:
-        relation = lake.sql(f"SELECT * FROM {name}")
+        relation = connection.sql(f"SELECT * FROM {name}")
         assert relation.columns == arrow_schema(name).names
         assert relation.fetchall() == []
         assert lake.scan(name).collect().shape == (0, len(arrow_schema(name)))
@@ -79,9 +80,11 @@ def test_rows_come_back_equal_through_duckdb_and_polars(lake: Lake) -> None:
     rows = rollout("a", mark='line\nbreak, NUL \x00, "quotes", 日本語, 🙂')
     with lake.write("unicode") as batch:
         batch.add(rows)
+    connection = lake.snapshot().connect()
     for name, table in TABLES.items():
         expected = [row for row in rows if type(row) is table.model]
-        assert list(rows_from_arrow(table.model, lake.sql(f"SELECT * FROM {name}").to_arrow_table())) == expected
+        found = connection.sql(f"SELECT * FROM {name}").to_arrow_table()
+        assert list(rows_from_arrow(table.model, found)) == expected
         assert [table.model.model_validate(row) for row in lake.scan(name).collect().to_dicts()] == expected
 
 
@@ -110,11 +113,11 @@ def test_arrow_data_that_fits_no_table_is_named(lake: Lake, table: str, data: pa
 
 
 def test_every_commit_can_be_read_as_it_was(lake: Lake) -> None:
-    for number in range(1, 6):
+    for number in range(1, 4):
         with lake.write(f"commit {number}") as batch:
             batch.add(rollout(number))
         assert batch.commit == number
-    for number in range(6):
+    for number in range(4):
         assert counts(lake, at=number).get("trajectories", 0) == number
         assert len(lake.sql("SELECT * FROM trajectories", at=number).fetchall()) == number
         assert lake.scan("trajectories", at=number).select(pl.len()).collect().item() == number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ from toolkit.lake.proofs import ranges_apart
 ID_TABLES = ("tasks", "trajectories", "steps", "tool_calls", "candidates", "scores")
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty trajectories in six commits, one of them tried twice, with scores in commits of their own."""
-    lake = open_lake(tmp_path / "lake", create=True)
+    lake = open_lake(tmp_path_factory.mktemp("original") / "lake", create=True)
     for part in range(6):
         with lake.write("rollouts") as batch:
             for index in range(part, 30, 6):
@@ -29,7 +30,12 @@ def lake(tmp_path: Path) -> Lake:
         batch.add([score(index, index % 2 == 0) for index in range(30)])
     with lake.write("retry") as batch:
         batch.add(rollout(0, attempt=1, n_steps=1, mark="again"))
-    return lake
+    return lake.path
+
+
+@pytest.fixture
+def lake(original: Path, tmp_path: Path) -> Lake:
+    return open_lake(shutil.copytree(original, tmp_path / "lake"))
 
 
 def contents(lake: Lake, at: int | None = None) -> dict[str, list[tuple[object, ...]]]:

@@ -15,7 +15,7 @@ from toolkit.lake.compaction import compact
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.snapshot import Snapshot
 
-_QUICK = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+_QUICK = settings(deadline=None, max_examples=6, suppress_health_check=list(HealthCheck))
 _GROUPS = [
     ["trajectories", "steps", "scores"],
     ["trajectories", "tool_calls", "candidates", "signatures", "reviews"],

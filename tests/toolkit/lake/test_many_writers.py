@@ -57,14 +57,14 @@ while True:
 def test_a_writer_and_a_compaction_do_not_disturb_each_other(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "lake", create=True)
     with running(COMPACT_OFTEN, tmp_path / "lake"):
-        for index in range(40):
+        for index in range(15):
             with lake.write("writer") as batch:
                 batch.add(rollout(index, n_steps=1))
             assert lake.snapshot().rows("trajectories") == index + 1
     compactions = [commit for commit in lake.log.history() if commit.by == "compact"]
     assert compactions, "the other process never got to compact"
     assert {row[0] for row in lake.sql("SELECT trajectory_id FROM trajectories").fetchall()} == {
-        an_id("trajectory", index) for index in range(40)
+        an_id("trajectory", index) for index in range(15)
     }
     assert [finding for finding in check(lake) if finding.severity != "leftover"] == []
 
