@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipelines.generate import GenerateOptions, check_counts, make_setup
-from pipelines.parts import ModelOptions, SandboxChoice
+from pipelines.parts import ModelOptions, SandboxChoice, check_sandbox
 from pipelines.search_index import open_index
 from schemas import Step, Task
 from schemas.identity import derive_id
@@ -97,6 +97,7 @@ def ask_command(
         json: Print all rows as one JSON document.
     """
     check_counts(max_steps=max_steps)
+    check_sandbox(sandbox)
     task = find_task(question, tasks)
     options = GenerateOptions(
         ModelOptions(model, base_url, api_key_env, slips),

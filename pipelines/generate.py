@@ -16,7 +16,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pipelines.parts import ModelOptions, SandboxChoice, build_dialects, build_model, build_sandbox, build_tools
+from pipelines.parts import (
+    ModelOptions,
+    SandboxChoice,
+    build_dialects,
+    build_model,
+    build_sandbox,
+    build_tools,
+    check_sandbox,
+)
 from pipelines.provenance import finished, start_run
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
@@ -219,6 +227,8 @@ def generate_command(
         sandbox=sandbox,
         sampling=Sampling(temperature, top_p, max_tokens, seed),
     )
+    if kind == "agent":
+        check_sandbox(sandbox)
     questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
     retriever = open_index(tasks, index) if kind != "cot" else None
     if dry_run:

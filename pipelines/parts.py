@@ -77,11 +77,21 @@ def build_tools(files: Iterable[Path], retriever: Retriever | None, n_passages: 
     return tools
 
 
+def check_sandbox(choice: SandboxChoice) -> None:
+    """Refuse this machine's sandbox if it is below level 2, unless `unsafe` is chosen.
+
+    Called before anything that takes long, such as making an index.
+
+    Raises:
+        InputError: with what the level means.
+    """
+    require_level(ProcessSandbox.level, unsafe=choice == "unsafe")
+
+
 def build_sandbox(tools: dict[str, Tool], choice: SandboxChoice, limits: Limits) -> ProcessSandbox:
-    """The best sandbox of this machine, refused below level 2 unless `unsafe` is chosen."""
-    sandbox = ProcessSandbox(tools, limits)
-    require_level(sandbox.level, unsafe=choice == "unsafe")
-    return sandbox
+    """The best sandbox of this machine, if `choice` accepts its level."""
+    check_sandbox(choice)
+    return ProcessSandbox(tools, limits)
 
 
 def build_dialects(

@@ -80,7 +80,8 @@ def rows_to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
         if type(row) is not table.model:
             raise TypeError(f"{table.name} takes {table.model.__name__} rows, not {type(row).__name__}")
     schema = arrow_schema(table.name)
-    columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in schema]
+    values = [vars(row) for row in rows]
+    columns = [pa.array([row[field.name] for row in values], type=field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -99,7 +99,7 @@ class MathPool:
             RunError: the processes do not start, or the pool is closed.
         """
         slots = map(_slot, pairs)
-        # What is in flight when a consumer leaves is graded for nothing: pebble kills a process for each cancelled task.
+        # Nothing is cancelled when a consumer leaves: pebble would kill a process for each task in its pipe.
         chunks: deque[_Chunk] = deque()
         while taken := list(islice(slots, CHUNK_PAIRS)):
             chunks.append(self._submit(_Chunk(taken)))

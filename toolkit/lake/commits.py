@@ -78,8 +78,8 @@ class CommitLog:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._number = 0
-        self._segments: dict[str, Segment] = {}
+        # One value, replaced as a whole: threads may share a log.
+        self._known: tuple[int, dict[str, Segment]] = (0, {})
 
     def numbers(self) -> range:
         """All commit numbers, from 1, ascending.
@@ -153,13 +153,12 @@ class CommitLog:
         if at is not None and not 0 <= at <= newest:
             raise InputError(f"there is no commit {at}: the newest is {newest}")
         target = newest if at is None else at
-        if at is None and self._number <= target:
-            base, segments = self._number, dict(self._segments)
-        else:
+        base, segments = self._known if at is None else (0, {})
+        if base > target:
             base, segments = 0, {}
-        segments = self._fold(base, segments, target)
+        segments = self._fold(base, dict(segments), target)
         if at is None:
-            self._number, self._segments = target, dict(segments)
+            self._known = target, dict(segments)
         return target, segments
 
     def _fold(self, base: int, segments: dict[str, Segment], target: int) -> dict[str, Segment]:

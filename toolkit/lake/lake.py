@@ -65,10 +65,11 @@ class Lake:
             LakeDamagedError: the log is torn or has a gap.
         """
         number, segments = self.log.live(at)
-        if self._last is None or self._last.number != number:
+        last = self._last
+        if last is None or last.number != number:
             # Kept, because what a snapshot has found out about its keys stays true.
-            self._last = Snapshot(self.layout, number, segments)
-        return self._last
+            self._last = last = Snapshot(self.layout, number, segments)
+        return last
 
     def sql(self, query: str, *, at: int | None = None) -> duckdb.DuckDBPyRelation:
         """Rows of one SELECT over the tables and views, as a DuckDB relation (`.pl()`, `.df()`, `.fetchall()`).
