@@ -94,7 +94,7 @@ def _ending(lake: Lake, path: Path, elapsed_s: float) -> None:
     query = "SELECT trajectory_id FROM decisions WHERE selection = 'demo' AND starts_with(rule, ?) ORDER BY 1 LIMIT 1"
     connection = lake.snapshot().connect()
     picked = [row[0] for rule in ("4:", "all") for row in connection.execute(query, [rule]).fetchall()]
-    asked = "SELECT question FROM trajectories_scored WHERE dataset = 'minipedia' AND n_steps > 2 ORDER BY 1 LIMIT 1"
+    asked = "SELECT question FROM trajectories_scored WHERE n_tool_calls > 1 AND correct ORDER BY 1 LIMIT 1"
     question = connection.execute(asked).fetchall()[0][0]
     errors = (
         "SELECT dataset, error_kind, count(*) AS steps FROM steps JOIN trajectories USING (trajectory_id) GROUP BY ALL"

@@ -36,6 +36,8 @@ from rich.text import Text
 LINES_EVERY_S = 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+BAR_COLUMNS = 75
+"""Columns that a progress bar takes beside its label and message, at most."""
 PIPED_WIDTH = 140
 """Columns where output goes to a file or a pipe, which have no width of their own."""
 
@@ -132,7 +134,9 @@ def progress(label: str, total: float | None, *, unit: str = "rows") -> Iterator
             task = bar.add_task(label, total=total, message="")
 
             def advance(done: float, message: str = "") -> None:
-                bar.update(task, completed=done, message=plain(message))
+                # A longer message would squeeze the numbers beside it.
+                room = max(0, errors.width - len(label) - BAR_COLUMNS)
+                bar.update(task, completed=done, message=plain(message[:room]))
 
             yield advance
         return
@@ -158,7 +162,7 @@ class _RateColumn(ProgressColumn):
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         _RateColumn(),
         TextColumn("{task.fields[message]}"),
