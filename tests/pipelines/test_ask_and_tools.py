@@ -72,14 +72,6 @@ def test_ask_prints_the_trajectory_as_it_happens_and_stores_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    arguments = [
-        "ask",
-        "Twice 21?",
-        "--model",
-        f"scripted:{files['script.json']}",
-        "--tools",
-        str(files["my_tools.py"]),
-    ]
     assert run(asking("Twice 21?", files)) == 0
     printed = capsys.readouterr().out
     assert [part in printed for part in ("I use both.", "42 Ulm forever", "final_answer(double(x=21))", "42")] == [
@@ -90,14 +82,6 @@ def test_ask_prints_the_trajectory_as_it_happens_and_stores_nothing(
 
 
 def test_ask_gives_all_rows_to_machines(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "ask",
-        "Twice 21?",
-        "--model",
-        f"scripted:{files['script.json']}",
-        "--tools",
-        str(files["my_tools.py"]),
-    ]
     assert run(asking("Twice 21?", files, "--json")) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["trajectory"]["final_answer"], len(found["steps"]), len(found["tool_calls"])) == ("42", 2, 3)
