@@ -41,7 +41,8 @@ WHERE len(k.answers) > 0
 _SUMMARY = """
 SELECT dataset, count(*) AS trajectories, count(*) FILTER (correct) AS correct,
        count(*) FILTER (NOT correct) AS wrong, count(*) FILTER (correct IS NULL) AS undecided,
-       avg(f1) AS f1, string_agg(DISTINCT coalesce(answer_scorer, if(reward IS NULL, NULL, 'reward@source')), ', ') AS by
+       avg(f1) AS f1,
+       string_agg(DISTINCT coalesce(answer_scorer, if(reward IS NULL, NULL, 'reward@source')), ', ') AS by
 FROM trajectories_scored GROUP BY dataset ORDER BY dataset
 """
 

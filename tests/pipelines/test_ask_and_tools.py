@@ -74,9 +74,7 @@ def test_ask_prints_the_trajectory_as_it_happens_and_stores_nothing(
     before = sorted(tmp_path.iterdir())
     assert run(asking("Twice 21?", files)) == 0
     printed = capsys.readouterr().out
-    assert [part in printed for part in ("I use both.", "42 Ulm forever", "final_answer(double(x=21))", "42")] == [
-        True
-    ] * 4
+    assert "final_answer(double(x=21))" in printed
     assert printed.index("I use both.") < printed.index("42 Ulm forever") < printed.index("Done.")
     assert sorted(tmp_path.iterdir()) == before
 
@@ -89,10 +87,7 @@ def test_ask_gives_all_rows_to_machines(files: dict[str, Path], capsys: pytest.C
 
 def test_ask_without_an_answer_ends_with_1(files: dict[str, Path]) -> None:
     files["script.json"].write_text(json.dumps(["nothing useful"]))
-    assert (
-        run(["ask", "Why?", "--model", f"scripted:{files['script.json']}", "--max-steps", "1", "--sandbox", "unsafe"])
-        == 1
-    )
+    assert run(asking("Why?", files, "--max-steps", "1")) == 1
 
 
 def test_ask_from_python_gives_the_finished_rollout(files: dict[str, Path]) -> None:
