@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Fill, episode
 from datasets import load_dataset
+from episodes import Fill, episode
 
 from pipelines.export import export_selection
 from pipelines.filter import filter_lake

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Fill, episode
+from episodes import Fill, episode
 from hypothesis import given
 from hypothesis import strategies as st
 

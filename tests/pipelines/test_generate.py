@@ -133,8 +133,6 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
                 "openai:m",
                 "--base-url",
                 "http://127.0.0.1:9/v1",
-                "--sandbox",
-                "unsafe",
             ],
             "cannot reach",
         ),
@@ -157,6 +155,7 @@ def test_wrong_options_stop_before_anything_is_spent(
     for name, text in files.items():
         paths[name].write_text(text)
     resolved = [argument.format(**paths) for argument in arguments]
+    resolved += [] if finding == "--sandbox unsafe" else ["--sandbox", "unsafe"]
     assert run(["generate", *resolved, "--lake", str(tmp_path / "lake")]) == 2
     assert finding in capsys.readouterr().err
     assert not list((tmp_path / "lake").glob("segments/*"))

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Fill, episode
+from episodes import Fill, episode
 
 from pipelines.score import score_lake
 from toolkit.api import Lake

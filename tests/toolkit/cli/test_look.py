@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Fill, episode
+from episodes import Fill, episode
 
 from pipelines.filter import filter_lake
 from pipelines.recipe import parse_recipe

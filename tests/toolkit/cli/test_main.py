@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from episodes import Fill, episode
 
 from toolkit.cli.main import COMMANDS, overview, run
 
@@ -64,20 +65,17 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "toolkit.cli", "demo", "--out", str(tmp_path / "demo")]
-    subprocess.run(program, capture_output=True, check=True)
-    query = f"{sys.executable} -m toolkit.cli query 'SELECT * FROM steps' --json --lake {tmp_path / 'demo/lake'}"
+def test_a_reader_that_has_seen_enough_is_no_error(fill: Fill, tmp_path: Path) -> None:
+    fill(episode(f"question {index}") for index in range(2_000))
+    query = f"{sys.executable} -m toolkit.cli query 'SELECT * FROM steps' --json --lake {tmp_path / 'lake'}"
     done = subprocess.run(f"{query} | head -c 1", shell=True, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[", "")
 
 
 def test_json_output_is_one_document_with_exact_numbers(
-    fill: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fill: Fill, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from conftest import episode
-
-    fill([episode("q")])  # type: ignore[operator]
+    fill([episode("q")])
     sql = "SELECT sum(n_steps) AS n, 0.5 AS half, NULL AS nothing, 'nan'::DOUBLE AS odd, now() AS t FROM trajectories"
     assert run(["query", sql, "--lake", str(tmp_path / "lake"), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
