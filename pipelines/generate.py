@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import orjson
 from cyclopts import Parameter
 
 from pipelines.parts import (
@@ -75,6 +76,7 @@ async def generate(
             run_kind,
             identity=setup.identity,
             settings=_settings(options),
+            sandbox_level=setup.sandbox.level if setup.sandbox else None,
             input_commit=lake.snapshot().number,
         )
         plan = Plan(setup, Greedy(), options.samples, options.first_thoughts, options.in_flight)
@@ -99,6 +101,8 @@ async def make_setup(
     dialect, chain = build_dialects(options.dialect, options.kind, options.templates, options.max_steps)
     llm = build_model(options.model, tasks, dialect)
     stack.push_async_callback(llm.close)
+    if retriever is not None:
+        stack.push_async_callback(retriever.close)
     tools = build_tools(options.tools, retriever, options.n_passages)
     sandbox = None
     if options.kind == "agent":
@@ -123,19 +127,9 @@ async def make_setup(
 
 
 def _settings(options: GenerateOptions) -> dict[str, object]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in _plain(asdict(options)).items()}
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Options as JSON values."""
-    return {
-        name: _plain(value)
-        if isinstance(value, dict)
-        else [str(item) for item in value]
-        if isinstance(value, tuple)
-        else value
-        for name, value in values.items()
-    }
+    plain: dict[str, object] = orjson.loads(orjson.dumps(asdict(options), default=str))
+    return plain
 
 
 def _done(report: Report) -> int:

@@ -22,8 +22,9 @@ def start_run(
     input_commit: int,
     source: str | None = None,
     license: str | None = None,
+    sandbox_level: int | None = None,
 ) -> Run:
-    """The row of a run that begins now."""
+    """The row of a run that begins now; `sandbox_level` None: it runs no code."""
     started_at = datetime.now(UTC)
     identity_hash = derive_id("identity", identity)
     return Run(
@@ -32,7 +33,7 @@ def start_run(
         identity=canonical_json(identity),
         identity_hash=identity_hash,
         settings=canonical_json(settings),
-        environment=canonical_json(environment()),
+        environment=canonical_json({**environment(), "sandbox_level": sandbox_level}),
         input_commit=input_commit,
         source=source,
         license=license,
