@@ -34,22 +34,32 @@ _DUCKDB_TYPES: dict[pa.DataType, str] = {
 
 TRAJECTORIES_SCORED = """
 SELECT t.*, k.question, k.answers, k.split, k.domain,
-       coalesce(s.answer.passed, s.reward.passed) AS correct,
-       CASE WHEN s.answer.scorer LIKE 'fact@%' THEN CAST(s.answer.passed AS INTEGER) END AS em,
-       CASE WHEN s.answer.scorer LIKE 'fact@%' THEN s.answer.value END AS f1,
-       s.reward.value AS reward, s.answer.scorer AS answer_scorer
+       coalesce(s.answer_passed, s.reward_passed) AS correct,
+       CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN CAST(s.answer_passed AS INTEGER) END AS em,
+       CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN s.answer_value END AS f1,
+       s.reward, s.answer_scorer
 FROM trajectories t
-LEFT JOIN tasks k USING (task_id)
+LEFT JOIN (
+    SELECT task_id, first(question) AS question, first(answers) AS answers, first(split) AS split,
+           first(domain) AS domain
+    FROM tasks GROUP BY task_id
+) k USING (task_id)
 LEFT JOIN (
     SELECT trajectory_id,
-           arg_max({'scorer': scorer, 'passed': passed, 'value': value}, (scored_at, scorer))
-               FILTER (scorer LIKE 'fact@%' OR scorer LIKE 'math@%') AS answer,
-           arg_max({'passed': passed, 'value': value}, (scored_at, scorer)) FILTER (scorer LIKE 'reward@%') AS reward
-    FROM scores WHERE step_index IS NULL GROUP BY trajectory_id
+           arg_max_null(passed, scored_at) FILTER (of_answer) AS answer_passed,
+           arg_max_null(value, scored_at) FILTER (of_answer) AS answer_value,
+           arg_max_null(scorer, scored_at) FILTER (of_answer) AS answer_scorer,
+           arg_max_null(passed, scored_at) FILTER (of_reward) AS reward_passed,
+           arg_max_null(value, scored_at) FILTER (of_reward) AS reward
+    FROM (SELECT *, starts_with(scorer, 'fact@') OR starts_with(scorer, 'math@') AS of_answer,
+                 starts_with(scorer, 'reward@') AS of_reward
+          FROM scores WHERE step_index IS NULL)
+    GROUP BY trajectory_id
 ) s USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
-tasks without gold answer, the environment's own reward; null where neither decided."""
+tasks without gold answer, the environment's own reward; null where neither decided.
+Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven) -> None:
