@@ -83,7 +83,7 @@ def test_a_build_killed_while_chroma_writes_ends_whole(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_build_killed_again_and_again_ends_whole(tmp_path: Path) -> None:
     index, size, kills, moments = tmp_path / "index", 2_400, 0, random.Random(0)
-    command = [sys.executable, str(HERE / "slow_build.py"), str(index), str(size), "0.0005", "16"]
+    command = [sys.executable, str(HERE / "slow_build.py"), str(index), str(size), "0.002", "16"]
     while not (index / "index.json").exists() or not read_info(index).complete:
         with subprocess.Popen(command) as process:
             try:
