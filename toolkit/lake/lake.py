@@ -191,7 +191,7 @@ def open_lake(path: str | Path, *, create: bool = False) -> Lake:
         newer = identity.format > FORMAT_VERSION
         advice = "install a newer trajectory-toolkit" if newer else "no migration from it exists"
         raise LakeFormatError(
-            f"{path} is a lake of format {identity.format}; this toolkit reads format {FORMAT_VERSION}: {advice}"
+            f"{layout.identity} says format {identity.format}; this toolkit reads format {FORMAT_VERSION}: {advice}"
         )
     return Lake(root, identity)
 

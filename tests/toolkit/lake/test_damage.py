@@ -153,7 +153,9 @@ def test_a_lake_without_lake_json_is_called_damaged_and_never_made_anew(lake: La
 def test_a_newer_format_says_which_and_what_to_do(lake: Lake) -> None:
     text = lake.layout.identity.read_text().replace('"format": 1', '"format": 7')
     lake.layout.identity.write_text(text)
-    with pytest.raises(LakeFormatError, match="format 7; this toolkit reads format 1: install a newer"):
+    with pytest.raises(
+        LakeFormatError, match=r"lake\.json says format 7; this toolkit reads format 1: install a newer"
+    ):
         open_lake(lake.path)
 
 
