@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from episodes import Fill, episode
 
 import toolkit
 
@@ -22,3 +23,8 @@ def test_importing_the_package_loads_nothing_else() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_times_come_out_as_python_values(fill: Fill) -> None:
+    lake = fill([episode("q", reward=1.0)])
+    assert lake.sql("SELECT scored_at FROM scores").fetchall()[0][0].tzinfo is not None

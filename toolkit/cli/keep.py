@@ -48,7 +48,7 @@ def compact_command(
         return
     rows = [["segments", done.segments_before, done.segments_after], ["bytes", done.bytes_before, done.bytes_after]]
     print_table(["", "before", "after"], rows, title=f"commit {done.commit}")
-    note("the old files stay for --at; `toolkit vacuum --history` removes them")
+    note("the old files stay for --at; `toolkit vacuum --history` removes them when they are an hour old")
 
 
 def vacuum_command(
