@@ -72,7 +72,7 @@ def demo_command(
     _type("score", "--lake", lake)
     _type("filter", recipe, "--lake", lake)
     _type("export", "--selection", "demo", "--format", "trl", "--out", export, "--overwrite", "--lake", lake)
-    _ending(open_lake(lake), lake, time.monotonic() - started)
+    _ending(open_lake(lake), lake, index, time.monotonic() - started)
 
 
 def _say(text: str) -> None:
@@ -87,7 +87,7 @@ def _type(*words: object, accept: tuple[int, ...] = (0,)) -> None:
         raise RunError(f"`toolkit {shlex.join(arguments)}` ended with exit code {code}")
 
 
-def _ending(lake: Lake, path: Path, elapsed_s: float) -> None:
+def _ending(lake: Lake, path: Path, index: Path, elapsed_s: float) -> None:
     relation = lake.sql(FATES)
     print_table(relation.columns, relation.fetchall(), title="What became of every trajectory, and by which rule")
     _say(f"Done in {elapsed_s:.0f} s. What to try next:")
@@ -102,6 +102,7 @@ def _ending(lake: Lake, path: Path, elapsed_s: float) -> None:
     suggestions = [["why", trajectory[:10], "--selection", "demo", "--lake", str(path)] for trajectory in picked[:1]]
     suggestions += [["show", trajectory[:10], "--lake", str(path)] for trajectory in picked[1:]]
     suggestions += [["query", errors, "--lake", str(path)], ["stats", "--selection", "demo", "--lake", str(path)]]
-    suggestions += [["ask", question, "--model", "oracle", "--tasks", WORLD, "--sandbox", "unsafe"]]
+    asking = ["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), "--sandbox", "unsafe"]
+    suggestions += [asking]
     for words in suggestions:
         console.print(f"  toolkit {plain(shlex.join(words))}", soft_wrap=True)
