@@ -26,6 +26,7 @@ from toolkit.formats.parsed import TrajectoryFormat
 from toolkit.formats.records import Record, iter_records
 from toolkit.formats.rows import Origin, to_rows
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.literal import literal
 
 BATCH_TRAJECTORIES = 5_000
 SHOWN_ERRORS = 20
@@ -103,9 +104,7 @@ def import_file(lake: Lake, path: Path, chosen: TrajectoryFormat, origin: Origin
 
 
 def _known_ids(lake: Lake, dataset: str) -> set[str]:
-    relation = lake.sql(
-        f"SELECT trajectory_id FROM trajectories WHERE dataset = '{dataset.replace(chr(39), chr(39) * 2)}'"
-    )
+    relation = lake.sql(f"SELECT trajectory_id FROM trajectories WHERE dataset = {literal(dataset)}")
     return {row[0] for row in relation.fetchall()}
 
 
@@ -136,16 +135,17 @@ def _rows(record: Record, path: Path, chosen: TrajectoryFormat, origin: Origin, 
     try:
         parsed = parse_checked(chosen, record.value, insist=report.because == NAMED)
         rows = to_rows(parsed, record.position, origin)
-    except RecordError as error:
-        report.errors.append(RecordError(error.reason, path=path, position=record.position, unit=record.unit))
-        return None
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r:.200}"
+    except (RecordError, ValidationError) as error:
+        reason = error.reason if isinstance(error, RecordError) else _refusal(error)
         report.errors.append(RecordError(reason, path=path, position=record.position, unit=record.unit))
         return None
     report.losses.update(set(parsed.losses))
     return rows
+
+
+def _refusal(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r:.200}"
 
 
 def import_command(

@@ -7,6 +7,7 @@ broken by dataset, position and id, never by the order in which files were read.
 from __future__ import annotations
 
 from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample
+from toolkit.lake.literal import literal
 from toolkit.lake.predicate import Predicate
 
 FIRST = "dataset, source_position NULLS LAST, task_id, sample_index, trajectory_id"
@@ -37,8 +38,8 @@ def order_columns(rule: Rule) -> list[str]:
 
 def where_query(predicate: Predicate, types: dict[str, str]) -> str:
     """Rows for which the predicate is not true, with the parts that failed and the values they saw."""
-    failed = ", ".join(f"CASE WHEN ({part}) THEN NULL ELSE {_quote(part)} END" for part in predicate.conjuncts)
-    values = ", ".join(f"{_quote(column)}, {_short(column, types[column])}" for column in predicate.columns)
+    failed = ", ".join(f"CASE WHEN ({part}) THEN NULL ELSE {literal(part)} END" for part in predicate.conjuncts)
+    values = ", ".join(f"{literal(column)}, {_short(column, types[column])}" for column in predicate.columns)
     return f"""
         SELECT trajectory_id, NULL AS nearest_kept_id,
                json_object('failed', list_filter([{failed}], lambda part: part IS NOT NULL),
@@ -51,7 +52,7 @@ def dedup_query(rule: Dedup) -> str:
     """All but the first row of each group of equal ones."""
     options = rule.dedup
     group = f"PARTITION BY same ORDER BY {FIRST if options.keep == 'first' else f'n_steps, {FIRST}'}"
-    said = f"'by', {_quote(options.by)}, 'keep', {_quote(options.keep)}, 'equal', equal"
+    said = f"'by', {literal(options.by)}, 'keep', {literal(options.keep)}, 'equal', equal"
     return f"""
         SELECT trajectory_id, nearest_kept_id, json_object({said})::VARCHAR AS evidence
         FROM (SELECT trajectory_id,
@@ -67,7 +68,7 @@ def best_of_query(rule: BestOf) -> str:
     options = rule.best_of
     order = ", ".join(f"{term} NULLS LAST" for term in options.order_by)
     group = f"PARTITION BY task_id ORDER BY {order}, {FIRST}"
-    values = ", ".join(f"{_quote(column)}, {column}" for column in order_columns(rule))
+    values = ", ".join(f"{literal(column)}, {column}" for column in order_columns(rule))
     return f"""
         SELECT trajectory_id, nearest_kept_id, evidence
         FROM (SELECT trajectory_id,
@@ -105,7 +106,3 @@ def mask_query(rule: MaskSteps) -> str:
 
 def _short(column: str, kind: str) -> str:
     return f"left({column}, {TEXT_CHARS})" if kind == "VARCHAR" else column
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.arrow import arrow_schema
 from toolkit.errors import RecordError
-from toolkit.formats.messages import Message, to_messages
+from toolkit.formats.messages import TOOL_CALL_DIALECT, Message, to_messages
 from toolkit.lake.records import TrajectoryRecord
 
 Weights = Mapping[int, float]
@@ -126,7 +126,7 @@ SHAPES: dict[str, Shape] = {
 
 def has_tools(connection: duckdb.DuckDBPyConnection, selection_id: str) -> bool:
     """Whether any kept trajectory needs the columns for tool calls."""
-    query = """
-        SELECT coalesce(bool_or(dialect = 'tool-calls' OR tools_hash IS NOT NULL), false) FROM trajectories
+    query = f"""
+        SELECT coalesce(bool_or(dialect = '{TOOL_CALL_DIALECT}' OR tools_hash IS NOT NULL), false) FROM trajectories
         SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)"""
     return bool(connection.execute(query, [selection_id]).fetchall()[0][0])

@@ -20,6 +20,7 @@ import pyarrow as pa
 from schemas import TABLES, Table
 from schemas.arrow import arrow_schema
 from schemas.tables import LINKS
+from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 
 _DUCKDB_TYPES: dict[pa.DataType, str] = {
@@ -109,7 +110,7 @@ def current_rows(frames: Mapping[str, pl.LazyFrame], name: str, proven: Proven) 
 def scan_sql(table: Table, files: Sequence[Path]) -> str:
     """What stands in FROM for every row ever written to `table`."""
     if files:
-        names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        names = ", ".join(literal(str(path)) for path in files)
         # Without the option, a lake below a directory `run=3` would have a column `run`.
         return f"read_parquet([{names}], hive_partitioning = false)"
     columns = ", ".join(
