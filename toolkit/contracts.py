@@ -7,6 +7,7 @@ Invariant: everything asynchronous may be called concurrently from one event loo
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
@@ -184,17 +185,38 @@ class Outcome:
     """The last lines of the traceback, or why the sandbox ended it. None: no error."""
     tool_uses: tuple[ToolUse, ...] = ()
     duration_ms: float = 0.0
+    held: ToolUse | None = None
+    """The call of a `write` tool at which the action waits for `Session.resume`. None: the action has ended."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """What the candidates of one sag step have in common, while nobody knows which of them will win.
+
+    Each `read` or `pure` call is made once and answered to all; a call of a `write` tool waits.
+    """
+
+    answers: dict[str, Future[object]] = field(default_factory=dict)
+    """Kept by the sandbox: what each call, as JSON, was answered or will be."""
 
 
 class Session(Protocol):
     """One interpreter whose state lasts from action to action."""
 
-    async def run(self, code: str) -> Outcome:
-        """Run one action; never raises for what the code does."""
+    async def run(self, code: str, trial: Trial | None = None) -> Outcome:
+        """Run one action; never raises for what the code does.
+
+        With `trial` it is run as a candidate: read tools are shared, and at a call of a `write` tool it stops with
+        `Outcome.held` set.
+        """
+        ...
+
+    async def resume(self) -> Outcome:
+        """Go on with the action that is held, for it has won: its tool is called now, and later ones too."""
         ...
 
     async def fork(self, n: int) -> list[Session]:
-        """`n` sessions that start from this one's state and do not see each other."""
+        """`n` sessions that start from this one's state and do not see each other; this one can go on as well."""
         ...
 
     async def close(self) -> None:

@@ -8,11 +8,11 @@ r"""Run model-written Python in processes of its own.
 What is here is level 1 (`require_level` says what that means): resource limits, no confinement.
 """
 
-from toolkit.contracts import Limits, Outcome
+from toolkit.contracts import Limits, Outcome, Trial
 from toolkit.sandbox.level import require_level
 from toolkit.sandbox.modules import DEFAULT_MODULES
 from toolkit.sandbox.sandbox import ProcessSandbox
 
 Sandbox = ProcessSandbox
 
-__all__ = ["DEFAULT_MODULES", "Limits", "Outcome", "ProcessSandbox", "Sandbox", "require_level"]
+__all__ = ["DEFAULT_MODULES", "Limits", "Outcome", "ProcessSandbox", "Sandbox", "Trial", "require_level"]

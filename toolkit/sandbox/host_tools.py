@@ -16,9 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from toolkit.contracts import Tool, ToolUse
+from toolkit.contracts import Tool, ToolUse, Trial
 from toolkit.errors import InputError
 from toolkit.sandbox.frames import Call, frame_of
+from toolkit.sandbox.sharing import shared
 
 AnyTool = Tool | Callable[..., object]
 RESULT_BYTES = 8 << 20
@@ -27,6 +28,14 @@ ERROR_CHARS = 2_000
 """Longest message of a tool's failure."""
 CALLS = 200
 """Most calls of tools in one action."""
+
+
+class HeldError(Exception):
+    """A candidate calls a tool that writes; `use` is the call, which was not made."""
+
+    def __init__(self, use: ToolUse) -> None:
+        super().__init__(use.name)
+        self.use = use
 
 
 class HostTools:
@@ -45,24 +54,36 @@ class HostTools:
         """What `help` would tell of each tool."""
         return {name: f"{tool.signature}\n\n{tool.description}" for name, tool in self._tools.items()}
 
-    async def answer(self, call: Call) -> tuple[ToolUse, bytes]:
-        """Run the called tool; what happened, and the frame that tells the session."""
-        started = time.perf_counter()
+    async def answer(self, call: Call, trial: Trial | None = None) -> tuple[ToolUse, bytes]:
+        """Run the called tool; what happened, and the frame that tells the session.
+
+        In a `trial`, equal calls are made once, and writing tools are not called.
+
+        Raises:
+            HeldError: the tool writes.
+        """
         arguments: dict[str, object] = {}
+        started = time.perf_counter()
         try:
             tool, signature = self._find(call.name)
             arguments = _bind(tool, signature, call)
-            result = await self._run(tool, call)
-            text = _json(call.name, result)
+        except (LookupError, TypeError) as error:
+            return _failed(call.name, arguments, error, _since(started))
+        if trial is None:
+            return await self._answer(tool, call, arguments)
+        if tool.effect == "write":
+            raise HeldError(ToolUse(call.name, arguments))
+        return await shared(trial, call.name, arguments, lambda: self._answer(tool, call, arguments))
+
+    async def _answer(self, tool: Tool, call: Call, arguments: dict[str, object]) -> tuple[ToolUse, bytes]:
+        started = time.perf_counter()
+        try:
+            text = _json(call.name, await self._run(tool, call))
         # A tool is somebody else's code: whatever it raises belongs to the action that called it.
         except Exception as error:
-            name, message = type(error).__name__, _clean(str(error)[:ERROR_CHARS])
-            frame = frame_of({"error": name, "message": message})
-            use = ToolUse(call.name, arguments, error=f"{name}: {message}", latency_ms=_since(started))
-        else:
-            frame = frame_of({"result": json.loads(text)})
-            use = ToolUse(call.name, arguments, json.loads(text), latency_ms=_since(started))
-        return use, frame
+            return _failed(call.name, arguments, error, _since(started))
+        use = ToolUse(call.name, arguments, json.loads(text), latency_ms=_since(started))
+        return use, frame_of({"result": use.result})
 
     def _find(self, name: str) -> tuple[Tool, inspect.Signature]:
         if name not in self._tools:
@@ -77,6 +98,12 @@ class HostTools:
             if limit.expired():
                 raise TimeoutError(f"{call.name} gave no answer within {self._timeout_s:g} s") from None
             raise
+
+
+def _failed(name: str, arguments: dict[str, object], error: Exception, latency_ms: float) -> tuple[ToolUse, bytes]:
+    kind, message = type(error).__name__, _clean(str(error)[:ERROR_CHARS])
+    use = ToolUse(name, arguments, error=f"{kind}: {message}", latency_ms=latency_ms)
+    return use, frame_of({"error": kind, "message": message})
 
 
 def _bind(tool: Tool, signature: inspect.Signature, call: Call) -> dict[str, object]:

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from toolkit.contracts import Limits, Outcome, Session, ToolUse
+from toolkit.contracts import Limits, Outcome, Session, ToolUse, Trial
 from toolkit.errors import RunError
 from toolkit.sandbox.frames import Call, MalformedFrameError, Report, frame_of, read_frame
-from toolkit.sandbox.host_tools import CALLS, HostTools
+from toolkit.sandbox.host_tools import CALLS, HeldError, HostTools
 from toolkit.sandbox.process import LossKind, ProcessLostError, SessionProcess
 
 Answer = Callable[[Call], Awaitable[bytes]]
@@ -36,6 +36,40 @@ class Action:
     """Calls of tools in order, each with the frame that answered it."""
 
 
+class Clock:
+    """Time that an action has used, without its calls of tools."""
+
+    def __init__(self) -> None:
+        self._used = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self._used + (time.perf_counter() - self._since if self._since is not None else 0.0)
+
+    def stop(self) -> None:
+        """Do not count from now on."""
+        self._used, self._since = self.seconds, None
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._since = time.perf_counter()
+
+
+@dataclass(slots=True)
+class Performance:
+    """An action on its way."""
+
+    action: Action
+    trial: Trial | None = None
+    """None: it runs for good."""
+    uses: list[ToolUse] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+    call: Call | None = None
+    """The call that waits for its answer. None: it waits for none."""
+
+
 class ProcessSession:
     """One session of a `ProcessSandbox`; `toolkit.contracts.Session` says how to use it."""
 
@@ -49,6 +83,7 @@ class ProcessSession:
         self._number = record[-1].number if record else 0
         self._process: SessionProcess | None = None
         self._turn = asyncio.Lock()
+        self._held: Performance | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -61,31 +96,30 @@ class ProcessSession:
             with contextlib.suppress(_RebuildError):
                 await self._ready()
 
-    async def run(self, code: str) -> Outcome:
-        """Run one action; waits for the one before it."""
+    async def run(self, code: str, trial: Trial | None = None) -> Outcome:
+        """Run one action, as a candidate if there is a `trial`; waits for the one before it.
+
+        Raises:
+            RunError: an action is held; resume it, or close the session.
+        """
         async with self._turn:
+            if self._held is not None:
+                raise RunError("the session holds an action; resume it, or close the session")
             self._number += 1
-            action, uses = Action(self._number, code), list[ToolUse]()
-            started = time.perf_counter()
-            try:
-                process = await self._ready()
-                started = time.perf_counter()
-                report = await self._perform(process, action, self._answering(action, uses))
-            except (ProcessLostError, RunError) as error:
-                return self._lost(error, uses, started)
-            self._record.append(action)
-            return Outcome(
-                ok=report.error is None,
-                stdout=report.stdout,
-                stdout_cut_chars=report.cut_chars,
-                value=report.value,
-                is_final=report.answer is not None,
-                final_answer=report.answer,
-                error_kind=report.error_kind,
-                error=report.error,
-                tool_uses=tuple(uses),
-                duration_ms=_since(started),
-            )
+            return await self._lead(Performance(Action(self._number, code), trial))
+
+    async def resume(self) -> Outcome:
+        """Go on with the held action, which has won.
+
+        Raises:
+            RunError: no action is held.
+        """
+        async with self._turn:
+            performance, self._held = self._held, None
+            if performance is None:
+                raise RunError("the session holds no action")
+            performance.trial = None
+            return await self._lead(performance)
 
     async def fork(self, n: int) -> list[Session]:
         """`n` sessions that start from this one's state and do not see each other; this one goes on.
@@ -96,6 +130,8 @@ class ProcessSession:
         async with self._turn:
             if self._closed:
                 raise RunError("a closed session cannot be forked")
+            if self._held is not None:
+                raise RunError("a session that holds an action cannot be forked; resume it first")
             forks = [ProcessSession(self._spawn, self._tools, self._limits, list(self._record)) for _ in range(n)]
             for fork in forks:
                 fork._number = self._number
@@ -130,30 +166,62 @@ class ProcessSession:
             process.kill()
         for action in self._record:
             try:
-                await self._perform(process, action, _repeating(action))
+                await self._perform(process, Performance(action), _repeating(action))
             except ProcessLostError as error:
                 raise _RebuildError(
                     f"action {action.number}, run again to rebuild the session, failed: {error}"
                 ) from error
         return process
 
-    async def _perform(self, process: SessionProcess, action: Action, answer: Answer) -> Report:
-        clock = Clock()
-        process.send(frame_of({"action": action.number, "code": action.code}))
+    async def _lead(self, performance: Performance) -> Outcome:
+        """Bring an action to its end, or to where it is held."""
+        action, started = performance.action, time.perf_counter()
         try:
+            process = await self._ready()
+            started = time.perf_counter()
+            report = await self._perform(process, performance, self._answering(performance))
+        except HeldError as held:
+            self._held = performance
+            return Outcome(ok=False, tool_uses=tuple(performance.uses), held=held.use, duration_ms=_since(started))
+        except (ProcessLostError, RunError) as error:
+            return self._lost(error, performance.uses, started)
+        self._record.append(action)
+        return Outcome(
+            ok=report.error is None,
+            stdout=report.stdout,
+            stdout_cut_chars=report.cut_chars,
+            value=report.value,
+            is_final=report.answer is not None,
+            final_answer=report.answer,
+            error_kind=report.error_kind,
+            error=report.error,
+            tool_uses=tuple(performance.uses),
+            duration_ms=_since(started),
+        )
+
+    async def _perform(self, process: SessionProcess, performance: Performance, answer: Answer) -> Report:
+        action, clock = performance.action, performance.clock
+        try:
+            if performance.call is None:
+                process.send(frame_of({"action": action.number, "code": action.code}))
             while True:
+                if performance.call is not None:
+                    reply = await answer(performance.call)
+                    performance.call = None
+                    process.send(reply)
+                clock.start()
                 with process.deadline(self._limits.step_timeout_s - clock.seconds):
                     body = await process.receive()
+                clock.stop()
                 frame = read_frame(body, action=action.number, output_chars=self._limits.output_chars)
                 if isinstance(frame, Report):
                     return frame
-                clock.stop()
-                reply = await answer(frame)
-                clock.start()
-                process.send(reply)
+                performance.call = frame
         except MalformedFrameError as error:
             process.fail(str(error))
             raise ProcessLostError("sandbox", str(error)) from error
+        except HeldError:
+            raise
         except BaseException:
             # Nobody will wait for this action any more, so nobody may find it half done.
             process.kill()
@@ -171,12 +239,14 @@ class ProcessSession:
             message = f"the action was stopped: {reason}. Variables are as they were before it."
         return Outcome(ok=False, error_kind=kind, error=message, tool_uses=tuple(uses), duration_ms=_since(started))
 
-    def _answering(self, action: Action, uses: list[ToolUse]) -> Answer:
+    def _answering(self, performance: Performance) -> Answer:
+        action = performance.action
+
         async def answer(call: Call) -> bytes:
             if len(action.answered) >= CALLS:
                 raise ProcessLostError("tool", f"it called tools more than {CALLS} times")
-            use, frame = await self._tools.answer(call)
-            uses.append(use)
+            use, frame = await self._tools.answer(call, performance.trial)
+            performance.uses.append(use)
             action.answered.append((call, frame))
             return frame
 
@@ -189,27 +259,6 @@ def _since(started: float) -> float:
 
 class _RebuildError(RunError):
     """The recorded actions, run again, did not come to their end."""
-
-
-class Clock:
-    """Time that an action has used, without its calls of tools."""
-
-    def __init__(self) -> None:
-        self._used = 0.0
-        self._since: float | None = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """So far."""
-        return self._used + (time.perf_counter() - self._since if self._since is not None else 0.0)
-
-    def stop(self) -> None:
-        """Do not count from now on."""
-        self._used, self._since = self.seconds, None
-
-    def start(self) -> None:
-        """Count again."""
-        self._since = time.perf_counter()
 
 
 def _repeating(action: Action) -> Answer:
