@@ -20,7 +20,7 @@ from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError
 from toolkit.llm.openai_server import Endpoint, OpenAIServer
 from toolkit.llm.scripted import load_script
-from toolkit.sandbox import Limits, ProcessSandbox, require_level
+from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
 from toolkit.tasks.oracle import OracleTeacher
 from toolkit.tools import load_tools, web_search
 
@@ -85,13 +85,13 @@ def check_sandbox(choice: SandboxChoice) -> None:
     Raises:
         InputError: with what the level means.
     """
-    require_level(ProcessSandbox.level, unsafe=choice == "unsafe")
+    require_level(probe().level, unsafe=choice == "unsafe")
 
 
 def build_sandbox(tools: dict[str, Tool], choice: SandboxChoice, limits: Limits) -> ProcessSandbox:
     """The best sandbox of this machine, if `choice` accepts its level."""
     check_sandbox(choice)
-    return ProcessSandbox(tools, limits)
+    return ProcessSandbox(tools, limits, level=probe().level)
 
 
 def build_dialects(

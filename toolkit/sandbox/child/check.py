@@ -1,0 +1,78 @@
+"""A confined process that tries what it must not be able to do; how it went is printed as JSON.
+
+The host runs this once to learn which level holds here, instead of believing version numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import sys
+from typing import Any
+
+from .confinement import Confinement
+from .gate import answer_fork
+
+_ANSWER_S = 5.0
+
+
+def main() -> None:
+    """The configuration is read from the standard input; exit status 1 and a message if something does not hold."""
+    config = json.load(sys.stdin)
+    try:
+        confinement = Confinement(config)
+        broken = _try_everything(confinement, config["readable"][0])
+    except OSError as error:
+        broken = [str(error)]
+    sys.stdout.write(json.dumps({"broken": broken}))
+
+
+def _try_everything(confinement: Confinement, readable: str) -> list[str]:
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            listener = confinement.apply()
+            socket.send_fds(theirs, [b"gate"], [listener])
+            os.write(theirs.fileno(), json.dumps(_broken(readable)).encode())
+        except OSError as error:
+            os.write(theirs.fileno(), json.dumps([str(error)]).encode())
+        finally:
+            os._exit(0)
+    theirs.close()
+    body, listeners, _, _ = socket.recv_fds(ours, 4, 1)
+    if not listeners:
+        body += ours.recv(1 << 12)
+    elif select.select(listeners, [], [], _ANSWER_S)[0]:
+        answer_fork(listeners[0], lambda pid: False)
+        body = ours.recv(1 << 12)
+    else:
+        body = b'["a fork was not asked for"]'
+    os.waitpid(pid, 0)
+    found: list[str] = json.loads(body)
+    return found
+
+
+def _broken(readable: str) -> list[str]:
+    """What could be done that must not be possible, and the other way round."""
+    broken = []
+    attempts: dict[str, Any] = {
+        "a process was forked": os.fork,
+        "a file was opened": lambda: os.open("/proc/self/environ", os.O_RDONLY),
+        "a socket was made": socket.socket,
+        "a process was signalled": lambda: os.kill(os.getpid(), 0),
+    }
+    for what, attempt in attempts.items():
+        try:
+            if attempt() == 0:
+                os._exit(0)  # the child of a fork that was let through
+        except PermissionError:
+            continue
+        broken.append(what)
+    try:
+        os.listdir(readable)
+    except OSError as error:
+        broken.append(f"{readable} cannot be read: {error}")
+    return broken
