@@ -1,12 +1,10 @@
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from schemas import Step, Task
 from schemas.identity import derive_id
 from toolkit.agent.draft import Draft, Finished, FirstThought
-from toolkit.agent.loop import run_agent
-from toolkit.agent.policies import Greedy
+from toolkit.agent.loop import OnStep, run_agent, unseen
 from toolkit.agent.setup import Sampling, Setup
 from toolkit.contracts import Tool
 from toolkit.dialects import load_dialect
@@ -30,7 +28,7 @@ def rollout(
     tools: dict[str, Tool] = NO_TOOLS,
     max_steps: int = 5,
     thought: str | None = None,
-    on_step: Callable[[Step], None] = lambda step: None,
+    on_step: OnStep = unseen,
 ) -> tuple[Finished, ScriptedLLM]:
     async def run() -> tuple[Finished, ScriptedLLM]:
         llm = ScriptedLLM(script)
@@ -38,14 +36,16 @@ def rollout(
             setup = Setup(llm, DIALECT, CHAIN, max_steps=max_steps, tools=tools, sandbox=sandbox)
             first = FirstThought(thought, derive_id("cot")) if thought else None
             draft = Draft(setup, TASK, derive_id("run"), first_thought=first)
-            return await run_agent(draft, Greedy(), on_step=on_step), llm
+            return await run_agent(draft, on_step=on_step), llm
 
     return asyncio.run(run())
 
 
 def test_state_lasts_and_the_answer_ends_the_rollout() -> None:
     seen: list[Step] = []
-    done, _ = rollout([act("x = 40\nprint(x)"), act("final_answer(x + 2)"), "never asked"], on_step=seen.append)
+    done, _ = rollout(
+        [act("x = 40\nprint(x)"), act("final_answer(x + 2)"), "never asked"], on_step=lambda step, _: seen.append(step)
+    )
     assert (done.trajectory.stop_reason, done.trajectory.final_answer, done.trajectory.n_steps) == (
         "final_answer",
         "42",
