@@ -5,8 +5,8 @@ answer or none. Invariant: keys alone decide, so that SQL over the stored ones r
 Text is compared after Unicode NFC, case folding and collapsing of white space; numbers inside
 it by value: `3`, `3.0` and `3.` are one number, so are `.5` and `0.5`, `1e3` and `1000`, and
 `0.1 + 0.2` and `0.3`.
-Not covered: digits grouped by commas, fractions, numbers in words, the order of a set's items;
-two floats on either side of a rounding border.
+Not covered: what shows in variables only (two actions that print nothing agree); digits grouped
+by commas, fractions, numbers in words; two floats on either side of a rounding border.
 Source: Kang et al. 2025 (arXiv 2505.17612), section 4; Wang et al. 2022 (arXiv 2203.11171).
 """
 
