@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from toolkit.contracts import Outcome, Session, Trial
@@ -55,7 +55,10 @@ async def tried(session: Session, codes: Iterable[str]) -> AsyncIterator[Trials]
 
 
 async def _close(sessions: Iterable[Session]) -> None:
-    """Close all of them, also if this is cancelled on the way."""
-    async with AsyncExitStack() as stack:
-        for session in sessions:
-            stack.push_async_callback(session.close)
+    """Close all of them at once; if this is cancelled, they are closed all the same."""
+    closing = [asyncio.create_task(session.close()) for session in sessions]
+    if closing:
+        # Unlike gather, wait does not cancel what it waits for.
+        await asyncio.wait(closing)
+    for closed in closing:
+        closed.result()
