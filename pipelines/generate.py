@@ -131,8 +131,9 @@ async def make_setup(
 
 
 def _settings(options: GenerateOptions) -> dict[str, object]:
-    """Options as JSON values."""
-    plain: dict[str, object] = orjson.loads(orjson.dumps(asdict(options), default=str))
+    """Options as JSON values, with the sampling that they come to."""
+    resolved = asdict(options) | {"sampling": asdict(options.policy.agent_sampling)}
+    plain: dict[str, object] = orjson.loads(orjson.dumps(resolved, default=str))
     return plain
 
 

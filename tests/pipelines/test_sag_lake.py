@@ -86,6 +86,13 @@ def test_a_trajectory_counts_the_tokens_of_all_candidates(made: tuple[Lake, Repo
     assert made[0].sql(wrong).fetchall() == [(2 * len(TASKS), 0)]
 
 
+def test_the_run_states_what_the_policy_sampled_with(made: tuple[Lake, Report]) -> None:
+    found = """
+        SELECT DISTINCT settings->'policy'->>'policy', settings->'sampling'->>'temperature',
+               identity->'sampling'->>'temperature', identity->'sag'->>'n' FROM runs"""
+    assert made[0].sql(found).fetchall() == [("sag", "0.4", "0.4", "4")]
+
+
 def test_failed_candidates_never_win_against_one_that_ran(made: tuple[Lake, Report]) -> None:
     found = """
         SELECT count(*) FILTER (chosen AND outcome_key IS NULL AND ran > 0), count(*) FILTER (outcome_key IS NULL)
