@@ -160,7 +160,11 @@ def test_the_winners_process_goes_on_and_is_not_run_again() -> None:
     assert kept.value == seen.value
 
 
-PATCH = "import os, sys, time\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'fork_into'):\n        m.fork_into = "
+PATCH = """
+import os, sys, time
+for module in list(sys.modules.values()):
+    if hasattr(module, 'fork_into'):
+        module.fork_into = """
 
 
 @pytest.mark.parametrize(

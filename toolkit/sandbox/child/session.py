@@ -51,7 +51,6 @@ def be_session(
     """
     _take_over(channel, announce, confinement)
     seed_everything(config["seed"])
-    _limit(unconfined=confinement is None)
     link = Channel(CHANNEL, config["frame_bytes"])
     interpreter = Interpreter(
         frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
@@ -62,11 +61,9 @@ def be_session(
             for name, documentation in config["tools"].items()
         }
     )
+    _limit(unconfined=confinement is None)
     if confinement is not None and announce is not None:
-        listener = confinement.apply()
-        socket.send_fds(announce, [b"gate"], [listener])
-        os.close(listener)
-        announce.close()
+        confinement.hand_over(announce)
     os.dup2(1, 2)  # what actions write there goes nowhere
     _obey(link, interpreter)
 
