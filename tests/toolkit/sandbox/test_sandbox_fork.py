@@ -140,7 +140,7 @@ TELL_TALES = [
 def test_equal_code_gives_equal_text_in_every_fork_and_in_every_run(code: str) -> None:
     before = ["import random\nclass A:\n    pass", "random.gauss(0, 1)"]
     (first, *others), _ = forked(before, [code] * 4, code)
-    again, _ = forked(before, [code] * 2, code)
+    again, _ = forked(before, [code] * 4, code)
     assert first.ok
     assert {each.value for each in (*others, *again)} == {first.value}
 
