@@ -51,7 +51,9 @@ async def eight_samples_differ_and_state_the_prompt_once(subject: Subject) -> No
 
 async def eight_greedy_samples_are_the_greedy_answer(subject: Subject) -> None:
     found = await subject.llm.complete(replace(ASKED, n=8))
+    assert len(found) == 8
     assert {completion.text for completion in found} == {(await one(subject.llm, ASKED)).text}
+    assert [completion.completion_tokens for completion in found] == [24] + [0] * 7
 
 
 async def a_stop_string_ends_the_text_and_stays_in_it(subject: Subject) -> None:

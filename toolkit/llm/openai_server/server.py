@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from toolkit.contracts import Completion, CompletionRequest, Identity
@@ -21,6 +22,7 @@ from toolkit.llm.openai_server.endpoints import Endpoint
 from toolkit.llm.openai_server.payload import Ways, read_answer, write_request
 from toolkit.llm.openai_server.pool import Pool, Slot
 from toolkit.llm.openai_server.probe import Probe
+from toolkit.llm.samples import asks_for_copies, copies
 
 CHAT = "chat/completions"
 MAX_TRIES = 8
@@ -130,6 +132,8 @@ class OpenAIServer:
             ModelError: refused, or no answer after all tries; with the endpoint that was asked last.
             InputError: nothing can be answered any more: the key was revoked, the model is gone, the credit is spent.
         """
+        if asks_for_copies(request):
+            return copies((await self.complete(replace(request, n=1)))[0], request.n)
         slot = await self._pool.take()
         clock = asyncio.get_running_loop().time
         started = clock()
