@@ -48,8 +48,11 @@ def check_template(name: str, tokenizer: Any, *, prefix: bool) -> None:
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(f"the tokenizer of {name} has no chat template; one stands in chat_template.jinja beside it")
     try:
-        prompt_ids(tokenizer, TRIED, TRIED_PREFIX if prefix else None)
+        prompt_ids(tokenizer, TRIED, None)
     except ModelError as error:
-        raise InputError(
-            f"{name}: {error}" + ("; --ftp-mode instruct or --no-ftp need no prefix" if prefix else "")
-        ) from error
+        raise InputError(f"{name}: {error}") from error
+    if prefix:
+        try:
+            prompt_ids(tokenizer, TRIED, TRIED_PREFIX)
+        except ModelError as error:
+            raise InputError(f"{name}: {error}; --ftp-mode instruct or --no-ftp need no prefix") from error

@@ -17,6 +17,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from schemas import FinishReason
+from toolkit.llm.transformers_local.model import Loaded
 from toolkit.llm.transformers_local.sampling import choose, draws
 
 ANCHOR = 8
@@ -48,15 +49,16 @@ class Written:
     logprobs: list[float] = field(default_factory=list)
 
 
-def write_batch(model: Any, tokenizer: Any, rows: Sequence[Row], cancelled: threading.Event) -> list[Written]:
+def write_batch(loaded: Loaded, rows: Sequence[Row], cancelled: threading.Event) -> list[Written]:
     """What the model writes for each row; less, once `cancelled` is set."""
+    model, tokenizer = loaded.model, loaded.tokenizer
     width = max(len(row.prompt) for row in rows)
     ids = torch.full((len(rows), width), _pad(tokenizer))
     mask = torch.zeros_like(ids)
     for number, row in enumerate(rows):
         ids[number, width - len(row.prompt) :] = torch.tensor(row.prompt)
         mask[number, width - len(row.prompt) :] = 1
-    ends = _Ends(tokenizer, rows, width, _end_tokens(model, tokenizer), cancelled)
+    ends = _Ends(tokenizer, rows, width, loaded.end_tokens, cancelled)
     choice = _Choice(rows, ends, model.device)
     # Neither an end token nor a sampling parameter in it: the two objects decide.
     settings: Any = GenerationConfig
@@ -159,10 +161,3 @@ class _Ends(StoppingCriteria):
 def _pad(tokenizer: Any) -> int:
     """Any token will do: padding is masked."""
     return int(tokenizer.pad_token_id or 0)
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end a turn: those of the model's generation settings, and the tokenizer's."""
-    known = model.generation_config.eos_token_id
-    listed = known if isinstance(known, list) else [known]
-    return frozenset(token for token in [*listed, tokenizer.eos_token_id] if token is not None)

@@ -107,9 +107,8 @@ class TransformersLLM:
         return self._loaded
 
     def _write(self, rows: Sequence[Row]) -> list[Written]:
-        loaded = self._load()
         try:
-            return write_batch(loaded.model, loaded.tokenizer, rows, self._cancelled)
+            return write_batch(self._load(), rows, self._cancelled)
         except torch.OutOfMemoryError as error:
             raise ModelError(f"out of memory while writing {len(rows)} samples together: {error}") from error
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from toolkit.errors import InputError, MissingExtraError
 from toolkit.llm.local_weights import LocalModel
@@ -22,6 +23,8 @@ class Loaded:
     tokenizer: Any
     context_tokens: int
     """Most tokens of prompt and text together."""
+    end_tokens: frozenset[int]
+    """Each ends a turn."""
 
 
 def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
@@ -42,17 +45,29 @@ def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
         model: Any = AutoModelForCausalLM.from_pretrained(
             local.source, revision=local.hub_revision, dtype=_dtype(dtype, place)
         )
+        end_tokens = _end_tokens(model, tokenizer)
+        # What a model brings along (repetition penalty, top_k) would be applied behind the request's back.
+        settings: Any = GenerationConfig
+        model.generation_config = settings()
         if local.adapter is not None:
             model = _with_adapter(model, local)
         model.to(place).eval()
     except MissingExtraError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"cannot load {local.base}{f' with {local.adapter}' if local.adapter else ''}: {reason}"
         ) from error
-    return Loaded(model, tokenizer, int(getattr(model.config, "max_position_embeddings", None) or 1 << 30))
+    context_tokens = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+    return Loaded(model, tokenizer, context_tokens, end_tokens)
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Those of the model's generation settings, and the tokenizer's."""
+    known = model.generation_config.eos_token_id
+    listed = known if isinstance(known, list) else [known]
+    return frozenset(token for token in [*listed, tokenizer.eos_token_id] if token is not None)
 
 
 def _with_adapter(model: Any, local: LocalModel) -> Any:
