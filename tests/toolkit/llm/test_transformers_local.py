@@ -54,11 +54,12 @@ def test_transformers_in_process_meets_the_contract(check: Check, base: Path, ad
     async def use(llm: TransformersLLM) -> None:
         try:
             tokenizer = llm._load().tokenizer
-            await check(Subject(llm, adapted, lambda ids: tokenizer.decode(ids, skip_special_tokens=True), 512))
+            await check(
+                Subject(llm, adapted, lambda ids: tokenizer.decode(ids, skip_special_tokens=True), CONTEXT_TOKENS)
+            )
         finally:
             await adapted.close()
 
-    assert CONTEXT_TOKENS == 512
     with_model(TransformersLLM(LocalModel(str(base)), logprobs=True), use)
 
 

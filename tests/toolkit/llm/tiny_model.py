@@ -12,7 +12,7 @@ import string
 import warnings
 from pathlib import Path
 
-CONTEXT_TOKENS = 512
+CONTEXT_TOKENS = 16384
 SPECIAL = ("<|im_end|>", "<|im_start|>", "<unk>")
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

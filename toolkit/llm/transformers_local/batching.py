@@ -30,7 +30,12 @@ class RowBatcher:
         self._closed = False
 
     async def in_thread(self, work: Callable[[], None]) -> None:
-        """Run `work` where batches run."""
+        """Run `work` where batches run.
+
+        Raises:
+            ModelError: closed meanwhile, or whatever `work` raised.
+        """
+        self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def add(self, rows: Sequence[Row]) -> list[Written]:
@@ -39,14 +44,17 @@ class RowBatcher:
         Raises:
             ModelError: closed meanwhile, or whatever `write` raised.
         """
-        if self._closed:
-            raise ModelError("the model is closed")
+        self._check_open()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Written]] = [loop.create_future() for _ in rows]
         self._waiting += zip(rows, futures, strict=True)
         if self._draining is None or self._draining.done():
             self._draining = loop.create_task(self._drain())
         return await asyncio.gather(*futures)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ModelError("the model is closed")
 
     async def close(self) -> None:
         """Wait for the batch that is running and drop the rest; closing again does nothing."""
