@@ -56,8 +56,8 @@ class VLLMLocal:
         """
         async with self._loading:
             if self._engine is None:
-                self._engine = await asyncio.to_thread(self._start)
-                self._tokenizer = self._engine.get_tokenizer()
+                engine = await asyncio.to_thread(self._start)
+                self._engine, self._tokenizer = engine, engine.get_tokenizer()
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
         check_template(self.name, self._tokenizer, prefix=prefix)
 
@@ -118,20 +118,22 @@ class VLLMLocal:
         )
 
     async def _run(self, engine: AsyncLLM, prompt: list[int], sampling: SamplingParams) -> Any:
-        last = None
+        number = f"request-{next(self._numbers)}"
         try:
-            # The engine drops the request when this loop is cancelled.
-            async for last in engine.generate(
-                {"prompt_token_ids": prompt}, sampling, f"request-{next(self._numbers)}", lora_request=self._adapter
-            ):
-                pass
+            # The engine drops the request when this loop is cancelled. FINAL_ONLY: it yields once.
+            found = [
+                output
+                async for output in engine.generate(
+                    {"prompt_token_ids": prompt}, sampling, number, lora_request=self._adapter
+                )
+            ]
         except EngineDeadError as error:
             raise RunError(f"vLLM's engine with {self.name} has died; what it printed says why") from error
         except ValueError as error:
             raise ModelError(f"vLLM refuses the request: {error}") from error
-        if last is None:
+        if not found:
             raise ModelError("vLLM gave no answer")
-        return last
+        return found[-1]
 
     def _completion(self, sample: Any, prompt_tokens: int | None) -> Completion:
         ids = tuple(sample.token_ids)

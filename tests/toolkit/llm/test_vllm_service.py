@@ -85,7 +85,10 @@ def test_server_and_transformers_write_the_same_with_the_same_probabilities(
 
 
 def test_vllm_in_process_meets_the_contract(weights: tuple[Path, Path]) -> None:
-    environment = cpu_settings() | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]), "PYTHONWARNINGS": ""}
+    environment = cpu_settings() | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(HERE)]),
+        "PYTHONWARNINGS": "",
+    }
     command = [str(vllm_python()), str(HERE / "vllm_in_process.py"), *map(str, weights)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     said = [line for line in done.stdout.splitlines() if line.startswith(("ok ", "failed "))]

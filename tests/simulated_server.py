@@ -20,7 +20,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz ,.\n"
-CONTEXT_TOKENS = 4000
+CONTEXT_TOKENS = 16000
 
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,6 +58,8 @@ class SimulatedServer:
     key: str | None = None
     faults: list[Fault] = field(default_factory=list)
     """Taken from the front, one a chat request."""
+    refuses: tuple[str, int] | None = None
+    """A text and the status that requests with it are answered with. None: all are welcome."""
     delay_s: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Of the chat requests, in the order of arrival."""
@@ -95,6 +97,8 @@ class SimulatedServer:
             self.bodies.append(body)
             if self.faults:
                 return await self.faults.pop(0)(request)
+            if self.refuses and any(self.refuses[0] in message["content"] for message in body["messages"]):
+                return refusal(self.refuses[1], "refused")
             await asyncio.sleep(self.delay_s)
             if body["model"] not in self.models:
                 return refusal(404, f"the model {body['model']} does not exist")
