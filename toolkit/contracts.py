@@ -55,9 +55,11 @@ class Completion:
     prompt_tokens: int | None = None
     """Tokens read; of several samples of one request only the first one states them. None: not counted."""
     completion_tokens: int | None = None
-    """Tokens written. None: not counted."""
+    """Tokens written; 0 for copies of a greedy sample. None: not counted."""
     token_ids: tuple[int, ...] | None = None
+    """Tokens written, the end token included. None: not asked for, or not given."""
     logprobs: tuple[float, ...] | None = None
+    """Natural logarithms, the model's own before temperature, one a token. None: not asked for, or not given."""
 
 
 class LLM(Protocol):
@@ -82,10 +84,11 @@ class LLM(Protocol):
         ...
 
     async def complete(self, request: CompletionRequest) -> list[Completion]:
-        """`request.n` samples.
+        """Up to `request.n` samples, at least one: servers may give fewer in one answer.
 
         Raises:
-            ModelError: no answer after all retries.
+            ModelError: no answer after all retries, or this request is refused.
+            InputError: no request can be answered any more, because a key was revoked or the model is gone.
         """
         ...
 
