@@ -12,6 +12,7 @@ from toolkit.contracts import Completion
 from toolkit.errors import InputError, ModelError
 from toolkit.llm.openai_server import Endpoint, OpenAIServer
 from toolkit.llm.openai_server.calls import Failure, Misconfigured, classify
+from toolkit.llm.openai_server.pool import FIRST_COOLING_S, Pool
 
 
 def complete(
@@ -151,6 +152,18 @@ def test_an_endpoint_that_keeps_failing_is_left_alone() -> None:
     assert len(broken.bodies) < 20
 
 
+def test_many_failures_at_once_are_one_reason_to_cool_down() -> None:
+    async def run() -> None:
+        pool = Pool([Endpoint("http://127.0.0.1:9/v1")])
+        taken = [await pool.take() for _ in range(200)]
+        before = asyncio.get_running_loop().time()
+        for slot in taken:
+            pool.give_back(slot, Failure("broken"))
+        assert 0 < pool.ready_at() - before <= FIRST_COOLING_S
+
+    asyncio.run(run())
+
+
 def test_limits_and_weights_of_endpoints_hold() -> None:
     small, large = SimulatedServer(delay_s=0.02), SimulatedServer(delay_s=0.02)
     found = complete([small, large], requests=60, limits=(2, 20), weights=(1.0, 3.0))
@@ -201,7 +214,7 @@ def test_samples_that_were_withheld_are_left_out_of_those_that_came() -> None:
         async with SimulatedServer(Manners(), faults=[says(content)]).running() as url:
             llm = OpenAIServer("tiny", Endpoint(url))
             try:
-                return await llm.complete(replace(ASKED, n=2))
+                return await llm.complete(replace(ASKED, n=2, temperature=1.0))
             finally:
                 await llm.close()
 

@@ -30,6 +30,8 @@ class Slot:
     endpoint: Endpoint
     in_flight: int = 0
     failures: int = 0
+    """In a row, those while it cools down not counted."""
+    coolings: int = 0
     """In a row."""
     cooling_until: float = 0.0
     """On the event loop's clock."""
@@ -82,12 +84,16 @@ class Pool:
         slot.in_flight -= 1
         self._changed.set()
         if failure is None:
-            slot.failures = 0
+            slot.failures = slot.coolings = 0
             return
+        now = asyncio.get_running_loop().time()
+        if slot.cooling_until > now and failure.retry_after_s is None:
+            return  # one of many that were in flight when it began to fail
         slot.failures += 1
         if failure.retry_after_s is None and not failure.not_there and slot.failures < FAILURES_IN_A_ROW:
             return
-        growing_s = min(LONGEST_COOLING_S, FIRST_COOLING_S * 2 ** min(slot.failures - 1, 10))
-        # Never earlier than the server asked for, and not everybody at the same moment.
-        pause_s = max(failure.retry_after_s or 0.0, growing_s * self._jitter.random())
-        slot.cooling_until = max(slot.cooling_until, asyncio.get_running_loop().time() + pause_s)
+        growing_s = min(LONGEST_COOLING_S, FIRST_COOLING_S * 2 ** min(slot.coolings, 10))
+        slot.coolings += 1
+        # Never earlier than the server asked for, and not together with every other program.
+        pause_s = (failure.retry_after_s or 0.0) + growing_s * self._jitter.random()
+        slot.cooling_until = max(slot.cooling_until, now + pause_s)

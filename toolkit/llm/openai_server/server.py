@@ -31,6 +31,8 @@ DEADLINE_S = 1800.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 PROBE_TRIES = 3
+PROBE_S = 120.0
+"""For one call while looking around; a server may still be warming up."""
 
 
 class OpenAIServer:
@@ -118,7 +120,7 @@ class OpenAIServer:
         """One call while looking around: a server that is busy gets a moment, one that is not there does not."""
         for attempt in range(1, PROBE_TRIES + 1):
             try:
-                return await self._caller.call(endpoint, path, body)
+                return await self._caller.call(endpoint, path, body, timeout_s=PROBE_S)
             except Failure as error:
                 if attempt == PROBE_TRIES or error.not_there:
                     raise
