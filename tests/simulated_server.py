@@ -34,6 +34,8 @@ class Manners:
     last_turn: Literal["closed", "continued", "dropped", "refused"] = "closed"
     """What becomes of an assistant's last turn without the flags."""
     closing: str = "<|im_end|>\n"
+    thought: str = ""
+    """What the chat template puts in front of the words of an assistant's last turn."""
     repeats_prefix: bool = False
     keeps_stop: Literal["asked", "never", "refused"] = "asked"
     names_stop: bool = True
@@ -118,7 +120,7 @@ class SimulatedServer:
             return refusal(400, "unrecognized request argument supplied: include_stop_str_in_output")
         if "max_tokens" in body and not manners.max_tokens:
             return refusal(400, "unsupported parameter: max_tokens; use max_completion_tokens instead")
-        prompt, prefix = self._prompt(body["messages"], flagged and last)
+        prompt, prefix = self._prompt(body, flagged and last)
         self.prompts.append(prompt)
         if count(prompt) + limit(body) > CONTEXT_TOKENS:
             return refusal(400, f"this model's maximum context length is {CONTEXT_TOKENS} tokens")
@@ -130,19 +132,21 @@ class SimulatedServer:
             answer["usage"] = {"prompt_tokens": count(prompt), "completion_tokens": written}
         return web.json_response(answer)
 
-    def _prompt(self, messages: list[dict[str, str]], flagged: bool) -> tuple[str, str]:
+    def _prompt(self, body: dict[str, Any], flagged: bool) -> tuple[str, str]:
         """What the model reads, and what of it is the continued prefix."""
+        messages: list[dict[str, str]] = body["messages"]
         *before, last = messages if messages[-1]["role"] == "assistant" else [*messages, None]
         text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in before if turn)
         opened = text + "<|im_start|>assistant\n"
         if last is None:
-            return opened, ""
+            return opened if body.get("add_generation_prompt", True) or self.manners.flags == "ignored" else text, ""
         way = {"honoured": "continued", "half": "half"}.get(self.manners.flags) if flagged else None
         way = way or self.manners.last_turn
-        closed = opened + last["content"] + self.manners.closing
+        spoken = opened + self.manners.thought + last["content"]
+        closed = spoken + self.manners.closing
         header = "<|im_start|>assistant\n" if self.manners.closing.startswith("<|im_end") else ""
         prompts = {"dropped": opened, "half": closed, "closed": closed + header}
-        return (opened + last["content"], last["content"]) if way == "continued" else (prompts[way], "")
+        return (spoken, last["content"]) if way == "continued" else (prompts[way], "")
 
     def _choice(self, body: dict[str, Any], prompt: str, prefix: str, index: int) -> dict[str, Any]:
         manners = self.manners

@@ -1,4 +1,4 @@
-"""Samples of one request, whichever way they come about."""
+"""What backends have in common about the samples of a request."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def asks_for_copies(request: CompletionRequest) -> bool:
 def copies(completion: Completion, n: int) -> list[Completion]:
     """The completion, and `n` - 1 copies for which nothing was read or written."""
     return [completion, *[replace(completion, prompt_tokens=None, completion_tokens=0)] * (n - 1)]
+
+
+def first_stop(text: str, stop: tuple[str, ...]) -> int | None:
+    """Where `text` ends if it stops after the first of `stop` in it. None: there is none."""
+    found = [(start, len(string)) for string in stop if (start := text.find(string)) >= 0]
+    return sum(min(found)) if found else None

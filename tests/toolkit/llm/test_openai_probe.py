@@ -39,11 +39,12 @@ def prepared(server: SimulatedServer, *, prefix: bool = True, logprobs: bool = F
         Manners(flags="half", last_turn="continued"),
         Manners(flags="ignored", last_turn="continued", repeats_prefix=True),
         Manners(closing="</s>"),
+        Manners(thought="<think>\n\n</think>\n\n"),
     ],
 )
 def test_the_way_that_continues_a_prefix_is_found(manners: Manners) -> None:
     shown = prepared(SimulatedServer(manners))
-    assert shown.endswith(f"<|im_start|>assistant\n{PREFIX}")
+    assert shown.endswith(f"<|im_start|>assistant\n{manners.thought}{PREFIX}")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_the_way_that_continues_a_prefix_is_found(manners: Manners) -> None:
         Manners(flags="ignored", last_turn="dropped"),
         Manners(flags="ignored", closing="#"),
         Manners(flags="half", closing="#"),
+        Manners(flags="half", thought="<think>\n\n</think>\n\n"),
+        Manners(flags="ignored", thought="<think>\n\n</think>\n\n"),
         Manners(flags="ignored", counts=False),
         Manners(flags="ignored", last_turn="dropped", counts=False),
         # Counts alone would not show that what was generated begins afresh.

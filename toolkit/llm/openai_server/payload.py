@@ -16,6 +16,7 @@ from typing import Any, Literal
 from schemas import FinishReason
 from toolkit.contracts import Completion, CompletionRequest
 from toolkit.llm.openai_server.calls import Failure, Refusal
+from toolkit.llm.samples import first_stop
 
 PrefixWay = Literal["flags", "prefill"]
 """`flags`: `add_generation_prompt=false` and `continue_final_message=true`, both; vLLM answers the second alone with
@@ -122,12 +123,6 @@ def _sample(choice: dict[str, Any], request: CompletionRequest, ways: Ways, *, l
 
 _FINISH: dict[str, FinishReason] = {"length": "length", "content_filter": "error", "abort": "error", "error": "error"}
 """What is not listed (`stop`, `eos`, null) is a stop."""
-
-
-def first_stop(text: str, stop: tuple[str, ...]) -> int | None:
-    """Where `text` ends if it stops after the first of `stop` in it. None: there is none."""
-    found = [(start, len(string)) for string in stop if (start := text.find(string)) >= 0]
-    return sum(min(found)) if found else None
 
 
 def _with_counts(samples: list[Completion], usage: dict[str, Any], *, alone: bool) -> list[Completion]:

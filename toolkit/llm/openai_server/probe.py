@@ -7,8 +7,11 @@ nothing; how the answer *differs* does.
 server's own count of prompt tokens. The prefix is `one\none\n…`, four and twelve lines more than one;
 the difference of the two counts is eight lines, hence what a prefix of that length costs is known,
 given that a line break is one token. A server that closes the turn and opens another counts more
-than that (one token at least, five with ChatML), one that drops the turn counts less. The flags must
-also count less than the same request without them.
+than that (one token at least, five with ChatML), one that drops the turn counts less.
+Some templates open a turn that goes on differently from a fresh one (Qwen3 puts an empty thought
+first), so for the flags there is a second proof: against the same request without them they must
+take off more than the opening of the next turn, which is measured as well; the rest is the mark
+that ends this one. Where they take off nothing, they are ignored.
 The text can only contradict: a prefix that ends within a word (`…is Par`) must not be begun again.
 Without counts the text must prove it: a model that is good enough goes on with `is`.
 Not proven: that a server which counts one prompt does not generate from another; without counts,
@@ -116,6 +119,8 @@ class Probe:
                 seen.append(f"{way}: {counts}")
                 continue
             closing = counts.closing_tokens(plain_tokens)
+            if way == "flags" and closing and await self._flags_drop_the_end(plain_tokens, counts, bare, ways):
+                closing = 0
             if way == "flags" and closing == 0 and not isinstance(bare, str) and bare.short == counts.short:
                 seen.append("flags: no different from leaving them out")
                 continue
@@ -131,6 +136,19 @@ class Probe:
             f"does not continue an assistant prefix, which first-thought prefixing needs ({'; '.join(seen)}); use a "
             "server that does, --ftp-mode instruct to ask for the first thought in words, or --no-ftp"
         )
+
+    async def _flags_drop_the_end(
+        self, plain_tokens: int | None, flagged: _Counts, bare: _Counts | str, ways: Ways
+    ) -> bool:
+        """Whether the flags take more off the prompt than the opening of the next turn: the mark that ends this one."""
+        if plain_tokens is None or flagged.short is None or isinstance(bare, str) or bare.short is None:
+            return False
+        try:
+            unopened = _prompt_tokens(await self._answer(PLAIN, ways, add_generation_prompt=False))
+        except (Refusal, Failure):
+            return False
+        opening = max(0, plain_tokens - (plain_tokens if unopened is None else unopened))
+        return flagged.long != flagged.short and bare.short - flagged.short > opening
 
     async def _counts(self, way: PrefixWay, ways: Ways) -> _Counts | str:
         """What the server counts with a short and a long prefix; or, in words, why not."""

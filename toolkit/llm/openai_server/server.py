@@ -97,7 +97,8 @@ class OpenAIServer:
         except Misconfigured:
             raise
         except (Failure, Refusal) as error:
-            raise InputError(str(error)) from error
+            where = "" if endpoint.url in str(error) else f"{endpoint.url}: "
+            raise InputError(f"{where}{error}") from error
         except InputError as error:
             raise InputError(f"{endpoint.url} {error}") from error
 

@@ -17,6 +17,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from schemas import FinishReason
+from toolkit.llm.samples import first_stop
 from toolkit.llm.transformers_local.model import Loaded
 from toolkit.llm.transformers_local.sampling import choose, draws
 
@@ -137,10 +138,10 @@ class _Ends(StoppingCriteria):
         if not any(stop in tail for stop in row.stop):
             return False
         text = self._text(number)
-        found = [(start, len(stop)) for stop in row.stop if (start := text.find(stop)) >= 0]
-        if not found:
+        end = first_stop(text, row.stop)
+        if end is None:
             return False  # it stands in the prompt, or half in it
-        written.text, written.finish_reason = text[: sum(min(found))], "stop"
+        written.text, written.finish_reason = text[:end], "stop"
         return True
 
     def finished(self, number: int) -> Written:
