@@ -100,6 +100,10 @@ def test_a_server_continues_first_thoughts_and_no_key_is_kept(
     for completion, prefix_chars, logprobs in first:
         assert completion.startswith("Thought: ")
         assert len(logprobs) == len(completion) - prefix_chars
+    chains = lake.sql(
+        "SELECT logprobs FROM steps JOIN trajectories USING (trajectory_id) WHERE kind = 'cot'"
+    ).fetchall()
+    assert [len(logprobs) for (logprobs,) in chains] == [40, 40]
     for path in (tmp_path / "lake").rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 

@@ -44,8 +44,8 @@ async def run_agent(draft: Draft, policy: Policy, *, on_step: OnStep = lambda st
 
 
 def _request(draft: Draft, step_index: int) -> CompletionRequest:
-    setup, thought = draft.setup, draft.first_thought
-    sampling = setup.sampling
+    setup, sampling = draft.setup, draft.setup.sampling
+    continued = draft.first_thought if step_index == 0 and setup.ftp_mode == "prefix" else None
     return CompletionRequest(
         messages=tuple(_messages(draft)),
         temperature=sampling.temperature,
@@ -53,9 +53,7 @@ def _request(draft: Draft, step_index: int) -> CompletionRequest:
         max_tokens=sampling.max_tokens,
         stop=setup.dialect.stop,
         seed=setup.request_seed(draft.task.task_id, draft.sample_index, step_index),
-        prefix=setup.dialect.prefix(thought.text)
-        if thought and not step_index and setup.ftp_mode == "prefix"
-        else None,
+        prefix=setup.dialect.prefix(continued.text) if continued else None,
     )
 
 
