@@ -154,7 +154,7 @@ def test_a_refused_request_ends_its_rollout_and_a_revoked_key_the_run(
 
 def test_a_model_in_process_makes_trajectories(generating: Callable[..., int], tmp_path: Path) -> None:
     model = make_tiny_model(tmp_path / "student")
-    assert generating("--teacher", f"hf:{model}", "--dtype", "float32", "--logprobs") == 0
+    assert generating("--teacher", f"hf:{model}", "--dtype", "float32", "--logprobs", "--limit", "1") == 0
     lake = toolkit.open_lake(tmp_path / "lake")
     rows = lake.sql("SELECT prefix_chars, completion, token_ids FROM steps WHERE step_index = 0 AND prefix_chars > 0")
     for prefix_chars, completion, token_ids in rows.fetchall():
