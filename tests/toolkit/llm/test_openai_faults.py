@@ -220,3 +220,21 @@ def test_samples_that_were_withheld_are_left_out_of_those_that_came() -> None:
 
     (found,) = asyncio.run(run())
     assert (found.text, found.prompt_tokens) == ("fine", 3)
+
+
+def test_a_total_that_is_counted_over_all_samples_is_kept() -> None:
+    choice = b'{"index": %d, "message": {"content": "x"}, "finish_reason": "stop"}'
+    body = b'{"choices": [%s, %s], "usage": {"prompt_tokens": 9, "completion_tokens": 7}}' % (choice % 0, choice % 1)
+    server = SimulatedServer(faults=[says(body)])
+
+    async def run() -> list[Completion]:
+        async with server.running() as url:
+            llm = OpenAIServer("tiny", [Endpoint(url)])
+            try:
+                return await llm.complete(replace(ASKED, n=2, temperature=1.0))
+            finally:
+                await llm.close()
+
+    first, second = asyncio.run(run())
+    assert (first.prompt_tokens, first.completion_tokens, first.sampled_tokens) == (9, None, 7)
+    assert (second.completion_tokens, second.sampled_tokens) == (None, None)
