@@ -73,7 +73,7 @@ def ask_command(
     sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
     dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
     temperature: float = 0.0,
-    max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
+    completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     json: AsJson = False,
 ) -> int:
@@ -92,7 +92,7 @@ def ask_command(
         sandbox: best, or unsafe to run model-written code below level 2.
         dialect: How the agent speaks.
         temperature: Of sampling.
-        max_tokens: Most tokens of one completion.
+        completion_tokens: Most tokens of one completion.
         slips: Share of the oracle's turns that go wrong.
         json: Print all rows as one JSON document.
     """
@@ -107,7 +107,7 @@ def ask_command(
         dialect=dialect,
         tools=tools,
         sandbox=sandbox,
-        sampling=Sampling(temperature, max_tokens=max_tokens),
+        sampling=Sampling(temperature, max_tokens=completion_tokens),
     )
     retriever = open_index(tasks or "", index)
 

@@ -14,7 +14,7 @@ from pipelines.parts import ModelOptions, SandboxChoice
 from pipelines.search_index import open_index
 from schemas import Task, TrajectoryKind
 from toolkit.agent.draft import Finished
-from toolkit.agent.runner import Report
+from toolkit.agent.report import Report
 from toolkit.agent.setup import Sampling
 from toolkit.lake.lake import open_lake
 from toolkit.tasks.source import open_tasks

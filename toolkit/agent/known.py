@@ -1,27 +1,55 @@
-"""What the lake already holds of a run: finished rollouts, attempts, chains of thought, tasks."""
+"""What the lake already holds of a run: finished and failed rollouts, attempts, tasks, tokens spent.
+
+Invariant: only ids and numbers are read here, never texts, so that a run over a lake with many rollouts starts
+at once. The chains of thought that first thoughts are taken from are read when the first one is needed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from toolkit.agent.draft import TIMEOUT
 from toolkit.agent.setup import Setup
 from toolkit.lake.lake import Lake
+
+Retry = Literal["errors", "timeouts", "none"]
+"""Which rollouts that ended in an error are tried again: all, those whose model took too long, or none."""
+Ended = Literal["done", "error", "timeout"]
+"""How the newest attempt of a rollout ended."""
+
+_ATTEMPTS = f"""
+SELECT trajectory_id, attempt, CASE WHEN stop_reason <> 'error' THEN 'done'
+       WHEN starts_with(error, '{TIMEOUT}') THEN 'timeout' ELSE 'error' END
+FROM trajectories WHERE list_contains(?, model_id)"""
+_SPENT = """
+SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) + coalesce(lost, 0)
+FROM trajectories LEFT JOIN (
+    SELECT trajectory_id, attempt, sum(completion_tokens) AS lost FROM candidates WHERE NOT chosen GROUP BY ALL
+) USING (trajectory_id, attempt)
+WHERE run_id IN (SELECT run_id FROM runs WHERE identity_hash = ?)"""
+_CHAINS = """
+SELECT s.trajectory_id, s.completion FROM steps s JOIN trajectories t USING (trajectory_id)
+WHERE t.kind = 'cot' AND t.stop_reason <> 'error' AND t.model_id = ?"""
 
 
 @dataclass(slots=True)
 class Known:
     """Rows of earlier runs with the same identity."""
 
-    attempts: dict[str, tuple[int, str]]
-    """Newest attempt and its stop reason by trajectory_id."""
-    chains: dict[str, str]
-    """Text of the chains of thought that first thoughts may be taken from, by trajectory_id."""
+    attempts: dict[str, tuple[int, Ended]]
+    """Newest attempt and how it ended, by trajectory_id."""
     tasks: set[str]
     """task_ids that the lake holds."""
 
     def is_done(self, trajectory_id: str) -> bool:
         """Whether the rollout has ended otherwise than by an error."""
-        return trajectory_id in self.attempts and self.attempts[trajectory_id][1] != "error"
+        return trajectory_id in self.attempts and self.attempts[trajectory_id][1] == "done"
+
+    def is_left(self, trajectory_id: str, retry: Retry) -> bool:
+        """Whether the rollout has ended in an error that is not to be tried again."""
+        ended = self.attempts[trajectory_id][1] if trajectory_id in self.attempts else "done"
+        return ended == "error" and retry != "errors" or ended == "timeout" and retry == "none"
 
     def next_attempt(self, trajectory_id: str) -> int:
         """Number of the attempt to run now."""
@@ -34,15 +62,26 @@ def load_known(lake: Lake, setup: Setup) -> Known:
     try:
         models = [setup.model_row.model_id]
         models += [setup.first_thoughts.model_row.model_id] if setup.first_thoughts else []
-        query = "SELECT trajectory_id, attempt, stop_reason FROM trajectories WHERE list_contains(?, model_id)"
-        attempts = {row[0]: (row[1], row[2]) for row in connection.execute(query, [models]).fetchall()}
-        chains: dict[str, str] = {}
-        if setup.first_thoughts:
-            query = """
-                SELECT s.trajectory_id, s.completion FROM steps s JOIN trajectories t USING (trajectory_id)
-                WHERE t.kind = 'cot' AND t.stop_reason <> 'error' AND t.model_id = ?"""
-            chains = dict(connection.execute(query, [setup.first_thoughts.model_row.model_id]).fetchall())
+        attempts = {row[0]: (row[1], row[2]) for row in connection.execute(_ATTEMPTS, [models]).fetchall()}
         tasks = {row[0] for row in connection.execute("SELECT task_id FROM tasks").fetchall()}
     finally:
         connection.close()
-    return Known(attempts, chains, tasks)
+    return Known(attempts, tasks)
+
+
+def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
+    """Tokens read and written by runs of this identity, by trajectory_id; a retry's count includes what it replayed."""
+    connection = lake.snapshot().connect()
+    try:
+        return {row[0]: (row[1], row[2]) for row in connection.execute(_SPENT, [setup.identity_hash]).fetchall()}
+    finally:
+        connection.close()
+
+
+def load_chains(lake: Lake, chains: Setup) -> dict[str, str]:
+    """Texts of the chains of thought of the model of `chains`, by trajectory_id, from the newest commit."""
+    connection = lake.snapshot().connect()
+    try:
+        return dict(connection.execute(_CHAINS, [chains.model_row.model_id]).fetchall())
+    finally:
+        connection.close()

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identity
-from toolkit.errors import InputError, ModelError
+from toolkit.errors import InputError, ModelError, ModelTimeoutError
 
 RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
 MAX_RETRIES = 6
@@ -110,7 +110,7 @@ class OpenAIServer:
         """`request.n` samples; retries what may pass, with growing pauses.
 
         Raises:
-            ModelError: refused, or no answer after all retries.
+            ModelError: refused, or no answer after all retries; a ModelTimeoutError if the last one took too long.
         """
         body = self.payload(request)
         for attempt in range(MAX_RETRIES + 1):
@@ -121,7 +121,8 @@ class OpenAIServer:
                     raise ModelError(self._explain(error)) from error
             except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
                 if attempt == MAX_RETRIES:
-                    raise ModelError(self._explain(error)) from error
+                    kind = ModelTimeoutError if isinstance(error, TimeoutError) else ModelError
+                    raise kind(self._explain(error)) from error
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)
             await asyncio.sleep(pause_s * (0.5 + self._jitter.random()))
         raise AssertionError("the last attempt returns or raises")
