@@ -40,6 +40,8 @@ class ModelOptions:
     slips: float = 0.1
     """Share of the oracle's turns that go wrong."""
     seed: int = 0
+    timeout_s: float = 600.0
+    """For one request to a server, reading included."""
 
 
 def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDialect) -> LLM:
@@ -55,7 +57,7 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
         return load_script(Path(rest))
     if kind == "openai" and rest:
         base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        return OpenAIServer(rest, Endpoint(base_url, os.environ.get(options.api_key_env)))
+        return OpenAIServer(rest, Endpoint(base_url, os.environ.get(options.api_key_env), options.timeout_s))
     raise InputError(f"expected oracle, openai:MODEL or scripted:FILE as the model, got {options.spec!r}")
 
 

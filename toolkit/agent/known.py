@@ -23,10 +23,7 @@ SELECT trajectory_id, attempt, CASE WHEN stop_reason <> 'error' THEN 'done'
        WHEN starts_with(error, '{TIMEOUT}') THEN 'timeout' ELSE 'error' END
 FROM trajectories WHERE list_contains(?, model_id)"""
 _SPENT = """
-SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) + coalesce(lost, 0)
-FROM trajectories LEFT JOIN (
-    SELECT trajectory_id, attempt, sum(completion_tokens) AS lost FROM candidates WHERE NOT chosen GROUP BY ALL
-) USING (trajectory_id, attempt)
+SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) FROM trajectories
 WHERE run_id IN (SELECT run_id FROM runs WHERE identity_hash = ?)"""
 _CHAINS = """
 SELECT s.trajectory_id, s.completion FROM steps s JOIN trajectories t USING (trajectory_id)
