@@ -21,7 +21,6 @@ from toolkit.errors import InputError
 from toolkit.llm.openai_server import Endpoint, OpenAIServer
 from toolkit.llm.scripted import load_script
 from toolkit.sandbox import Limits, ProcessSandbox, require_level
-from toolkit.tasks.oracle import OracleTeacher
 from toolkit.tools import load_tools, web_search
 
 SandboxChoice = Literal["best", "unsafe"]
@@ -52,6 +51,8 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
     """
     kind, _, rest = options.spec.partition(":")
     if kind == "oracle" and not rest:
+        from toolkit.tasks.oracle import OracleTeacher
+
         return OracleTeacher(tasks, dialect, slips=options.slips, seed=options.seed)
     if kind == "scripted" and rest:
         return load_script(Path(rest))

@@ -55,7 +55,7 @@ class Known:
 
 def load_known(lake: Lake, setup: Setup) -> Known:
     """Read what concerns the models of `setup` from the newest commit."""
-    connection = lake.snapshot().connect()
+    connection = lake.snapshot().connect(["trajectories", "tasks"])
     try:
         models = [setup.model_row.model_id]
         models += [setup.first_thoughts.model_row.model_id] if setup.first_thoughts else []
@@ -68,7 +68,7 @@ def load_known(lake: Lake, setup: Setup) -> Known:
 
 def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
     """Tokens read and written by runs of this identity, by trajectory_id; a retry's count includes what it replayed."""
-    connection = lake.snapshot().connect()
+    connection = lake.snapshot().connect(["trajectories", "runs"])
     try:
         return {row[0]: (row[1], row[2]) for row in connection.execute(_SPENT, [setup.identity_hash]).fetchall()}
     finally:
@@ -77,7 +77,7 @@ def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
 
 def load_chains(lake: Lake, chains: Setup) -> dict[str, str]:
     """Texts of the chains of thought of the model of `chains`, by trajectory_id, from the newest commit."""
-    connection = lake.snapshot().connect()
+    connection = lake.snapshot().connect(["trajectories", "steps"])
     try:
         return dict(connection.execute(_CHAINS, [chains.model_row.model_id]).fetchall())
     finally:
