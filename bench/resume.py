@@ -1,4 +1,4 @@
-"""How long `toolkit generate` takes from its launch to the first request that is new, over a lake with much done:
+"""How long `toolkit generate` takes from its launch to the first request that is new, over a lake with much done.
 
     python -m bench.resume [--questions 5000] [--samples 10] [--failed 0.1] [--rounds 5] [--json]
 

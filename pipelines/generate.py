@@ -265,6 +265,9 @@ def generate_command(
         json: Print one JSON document.
     """
     check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
+    check_counts(completion_tokens=completion_tokens, max_tokens=max_tokens)
+    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours, timeout=timeout)
+    check_amounts(above=False, price_in=price_in, price_out=price_out)
     options = GenerateOptions(
         ModelOptions(teacher, base_url, api_key_env, slips, seed, timeout),
         kind=kind,
@@ -340,3 +343,15 @@ def check_counts(**counts: int | None) -> None:
     for name, value in counts.items():
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
+def check_amounts(*, above: bool, **amounts: float | None) -> None:
+    """Refuse amounts below zero, and with `above` zero, too.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for name, value in amounts.items():
+        if value is not None and not (value > 0 if above else value >= 0):
+            expected = "must be above 0" if above else "must not be below 0"
+            raise InputError(f"--{name.replace('_', '-')} {expected}, got {value:g}")

@@ -18,8 +18,6 @@ from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError
-from toolkit.llm.openai_server import Endpoint, OpenAIServer
-from toolkit.llm.scripted import load_script
 from toolkit.sandbox import Limits, ProcessSandbox, require_level
 from toolkit.tools import load_tools, web_search
 
@@ -49,14 +47,19 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
     Raises:
         InputError: no such kind of model, or its options are incomplete.
     """
+    # Each model only where it is asked for: what it imports takes longer than all else before the first request.
     kind, _, rest = options.spec.partition(":")
     if kind == "oracle" and not rest:
         from toolkit.tasks.oracle import OracleTeacher
 
         return OracleTeacher(tasks, dialect, slips=options.slips, seed=options.seed)
     if kind == "scripted" and rest:
+        from toolkit.llm.scripted import load_script
+
         return load_script(Path(rest))
     if kind == "openai" and rest:
+        from toolkit.llm.openai_server import Endpoint, OpenAIServer
+
         base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         return OpenAIServer(rest, Endpoint(base_url, os.environ.get(options.api_key_env), options.timeout_s))
     raise InputError(f"expected oracle, openai:MODEL or scripted:FILE as the model, got {options.spec!r}")

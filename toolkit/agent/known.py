@@ -1,7 +1,7 @@
 """What the lake already holds of a run: finished and failed rollouts, attempts, tasks, tokens spent.
 
-Invariant: only ids and numbers are read here, never texts, so that a run over a lake with many rollouts starts
-at once. The chains of thought that first thoughts are taken from are read when the first one is needed.
+Invariant: before the first request only ids and numbers are read, never texts, so that a run over a lake with many
+rollouts starts at once; first thoughts come in a thread of their own, beside everything else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Literal
 
 from toolkit.agent.draft import TIMEOUT
 from toolkit.agent.setup import Setup
+from toolkit.dialects.chain_of_thought import first_paragraph
 from toolkit.lake.lake import Lake
 
 Retry = Literal["errors", "timeouts", "none"]
@@ -27,7 +28,9 @@ SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0)
 WHERE run_id IN (SELECT run_id FROM runs WHERE identity_hash = ?)"""
 _CHAINS = """
 SELECT s.trajectory_id, s.completion FROM steps s JOIN trajectories t USING (trajectory_id)
-WHERE t.kind = 'cot' AND t.stop_reason <> 'error' AND t.model_id = ?"""
+WHERE t.kind = 'cot' AND t.stop_reason <> 'error' AND t.model_id = ? AND s.step_index = 0"""
+_ROWS = 10_000
+"""Chains that are in memory whole at once."""
 
 
 @dataclass(slots=True)
@@ -75,10 +78,14 @@ def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
         connection.close()
 
 
-def load_chains(lake: Lake, chains: Setup) -> dict[str, str]:
-    """Texts of the chains of thought of the model of `chains`, by trajectory_id, from the newest commit."""
+def load_first_thoughts(lake: Lake, chains: Setup) -> dict[str, str]:
+    """First paragraphs of the chains of thought of the model of `chains`, by trajectory_id, from the newest commit."""
+    found: dict[str, str] = {}
     connection = lake.snapshot().connect(["trajectories", "steps"])
     try:
-        return dict(connection.execute(_CHAINS, [chains.model_row.model_id]).fetchall())
+        rows = connection.execute(_CHAINS, [chains.model_row.model_id])
+        while some := rows.fetchmany(_ROWS):
+            found |= {trajectory_id: first_paragraph(text) for trajectory_id, text in some}
     finally:
         connection.close()
+    return found

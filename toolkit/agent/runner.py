@@ -20,7 +20,7 @@ from toolkit.agent.budget import BudgetError, Meter
 from toolkit.agent.chain import run_chain
 from toolkit.agent.draft import Draft, Finished, FirstThought
 from toolkit.agent.interrupts import on_interrupt
-from toolkit.agent.known import Known, Retry, load_chains
+from toolkit.agent.known import Known, Retry, load_first_thoughts
 from toolkit.agent.loop import run_agent
 from toolkit.agent.outbox import Outbox
 from toolkit.agent.policies import Policy
@@ -81,7 +81,7 @@ class Runner:
             self._recorded[entry.trajectory_id].append(entry)
         self._outbox = Outbox(lake, run, self._shared_rows(), known.tasks, journal)
         self._chains: dict[str, asyncio.Task[FirstThought | str]] = {}
-        self._old_chains: asyncio.Task[dict[str, str]] | None = None
+        self._old_thoughts: asyncio.Task[dict[str, str]] | None = None
         self._stopping = False
         self.report = Report(commits=self._outbox.commits)
 
@@ -105,7 +105,7 @@ class Runner:
             except* ToolkitError as errors:
                 failure = errors.exceptions[0]
             finally:
-                chains = [*self._chains.values(), *filter(None, [self._old_chains])]
+                chains = [*self._chains.values(), *filter(None, [self._old_thoughts])]
                 _cancel(chains)
                 await asyncio.gather(*chains, return_exceptions=True)
         if failure is not None:
@@ -186,9 +186,9 @@ class Runner:
 
     async def _make_first_thought(self, chains: Setup, task: Task, index: int, chain_id: str) -> FirstThought | str:
         if self._known.is_done(chain_id):
-            if self._old_chains is None:
-                self._old_chains = asyncio.ensure_future(asyncio.to_thread(load_chains, self._lake, chains))
-            text = (await self._old_chains)[chain_id]
+            if self._old_thoughts is None:
+                self._old_thoughts = asyncio.ensure_future(asyncio.to_thread(load_first_thoughts, self._lake, chains))
+            paragraph = (await self._old_thoughts)[chain_id]
         else:
             draft = self._draft(chains, task, index)
             done = await run_chain(draft)
@@ -196,8 +196,7 @@ class Runner:
             self.report.chains += 1
             if done.trajectory.error is not None:
                 return f"{done.trajectory.error}; so there is no first thought"
-            text = done.steps[0].completion
-        paragraph = first_paragraph(text)
+            paragraph = first_paragraph(done.steps[0].completion)
         return FirstThought(paragraph, chain_id) if paragraph else "no first thought: its chain of thought is empty"
 
     def _keep(self, draft: Draft, done: Finished) -> None:

@@ -126,13 +126,13 @@ class Batch:
             self.commit = commit_segments(self._lake, self._by, [self._gathered()])
 
     def _gathered(self) -> dict[str, pa.Table]:
-        for name, rows in self._rows.items():
-            self._tables.setdefault(name, []).append(rows_to_arrow(TABLES[name], rows))
         import pyarrow as pa
 
         from schemas.arrow import rows_to_arrow
         from toolkit.lake.segments import sort_rows
 
+        for name, rows in self._rows.items():
+            self._tables.setdefault(name, []).append(rows_to_arrow(TABLES[name], rows))
         return {name: sort_rows(TABLES[name], pa.concat_tables(parts)) for name, parts in self._tables.items()}
 
 

@@ -72,7 +72,7 @@ def _count_ids(files: Sequence[Path]) -> tuple[bool, bool]:
         with duckdb.connect() as connection:
             for columns in ("trajectory_id", ", ".join(LINKS["trajectories"])):
                 query = f"SELECT {columns} FROM read_parquet(?, hive_partitioning = false)"
-                counted = f"SELECT count(*) = (SELECT count(*) FROM (SELECT DISTINCT * FROM r)) FROM r"
+                counted = "SELECT count(*) = (SELECT count(*) FROM (SELECT DISTINCT * FROM r)) FROM r"
                 ((once,),) = connection.execute(f"WITH r AS ({query}) {counted}", [names]).fetchall()
                 if once:
                     return columns == "trajectory_id", True
