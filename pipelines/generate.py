@@ -32,7 +32,7 @@ from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
 from toolkit.agent.budget import Budget, Meter, Prices
 from toolkit.agent.forecast import Forecast, forecast
-from toolkit.agent.known import Retry, load_known, load_spent
+from toolkit.agent.known import Retry, load_first_thoughts, load_known, load_spent
 from toolkit.agent.policies import Greedy
 from toolkit.agent.recorder import RecordedLLM, recorded_tool
 from toolkit.agent.report import Report
@@ -89,8 +89,13 @@ async def generate(
     async with AsyncExitStack() as stack:
         setup = await make_setup(stack, tasks, options, retriever)
         journal = stack.enter_context(open_journal(lake.layout, setup.identity_hash, options.shard))
+        # All at once, for the first request waits for them.
+        thoughts = None
+        if setup.first_thoughts is not None:
+            thoughts = asyncio.create_task(asyncio.to_thread(load_first_thoughts, lake, setup.first_thoughts))
+            stack.callback(thoughts.cancel)
         known, _ = await asyncio.gather(
-            asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=setup.first_thoughts is not None)
+            asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=thoughts is not None)
         )
         recorded = journal.entries()
         run = start_run(
@@ -110,6 +115,7 @@ async def generate(
                 known,
                 journal=journal,
                 recorded=recorded,
+                old_thoughts=thoughts,
                 progress=lambda report: advance(done_count(report), status(report)),
             )
             report = await runner.run(tasks)

@@ -86,8 +86,10 @@ def test_a_model_that_does_not_count_tokens_cannot_have_a_token_budget(generate:
     assert "does not say how many tokens" in said
 
 
-def oracle(lake: Path, capsys: pytest.CaptureFixture[str], *more: object) -> tuple[int, dict[str, Any]]:
-    arguments = ["generate", "--tasks", TASKS, "--limit", 12, "--kind", "cot", "--lake", lake, "--json", *more]
+def oracle(
+    lake: Path, capsys: pytest.CaptureFixture[str], *more: object, limit: int = 12
+) -> tuple[int, dict[str, Any]]:
+    arguments = ["generate", "--tasks", TASKS, "--limit", limit, "--kind", "cot", "--lake", lake, "--json", *more]
     code = run([str(argument) for argument in arguments])
     return code, json.loads(capsys.readouterr().out)
 
@@ -97,7 +99,7 @@ def test_a_budget_counts_what_earlier_runs_spent_and_prices_fill_the_cost(
 ) -> None:
     lake = tmp_path / "lake"
     prices = ["--price-in", 1_000, "--price-out", 5_000]
-    code, _ = oracle(lake, capsys, *prices, "--limit", 6)
+    code, _ = oracle(lake, capsys, *prices, limit=6)
     assert code == 0
     ((read, written, cost),) = (
         open_lake(lake)
@@ -124,7 +126,7 @@ def test_a_dry_run_counts_by_state_and_says_what_its_estimate_rests_on(
     assert found["cost_usd"] == pytest.approx(12 * 1_650 / 1e6)
     assert "an assumption" in found["basis"]
     assert not lake.exists()
-    oracle(lake, capsys, "--limit", 4)
+    oracle(lake, capsys, limit=4)
     code, same = oracle(lake, capsys, "--dry-run")
     assert (same["done"], same["new"], same["cost_usd"]) == (4, 8, None)
     assert same["basis"] == "the mean of 4 finished rollouts of the same settings"

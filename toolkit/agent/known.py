@@ -22,12 +22,13 @@ Ended = Literal["done", "error", "timeout"]
 _ATTEMPTS = f"""
 SELECT trajectory_id, attempt, CASE WHEN stop_reason <> 'error' THEN 'done'
        WHEN starts_with(error, '{TIMEOUT}') THEN 'timeout' ELSE 'error' END
-FROM trajectories WHERE list_contains(?, model_id)"""
+FROM raw.trajectories WHERE list_contains(?, model_id) ORDER BY attempt"""
+"""In this order, so that of each rollout the newest attempt comes last."""
 _SPENT = """
-SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) FROM trajectories
-WHERE run_id IN (SELECT run_id FROM runs WHERE identity_hash = ?)"""
+SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) FROM raw.trajectories
+WHERE run_id IN (SELECT run_id FROM raw.runs WHERE identity_hash = ?) ORDER BY attempt"""
 _CHAINS = """
-SELECT s.trajectory_id, s.completion FROM steps s JOIN trajectories t USING (trajectory_id)
+SELECT s.trajectory_id, s.completion FROM raw.steps s JOIN raw.trajectories t USING (trajectory_id, attempt)
 WHERE t.kind = 'cot' AND t.stop_reason <> 'error' AND t.model_id = ? AND s.step_index = 0"""
 _ROWS = 10_000
 """Chains that are in memory whole at once."""
@@ -58,12 +59,12 @@ class Known:
 
 def load_known(lake: Lake, setup: Setup) -> Known:
     """Read what concerns the models of `setup` from the newest commit."""
-    connection = lake.snapshot().connect(["trajectories", "tasks"])
+    connection = lake.snapshot().connect(raw=["trajectories", "tasks"])
     try:
         models = [setup.model_row.model_id]
         models += [setup.first_thoughts.model_row.model_id] if setup.first_thoughts else []
         attempts = {row[0]: (row[1], row[2]) for row in connection.execute(_ATTEMPTS, [models]).fetchall()}
-        tasks = {row[0] for row in connection.execute("SELECT task_id FROM tasks").fetchall()}
+        tasks = {row[0] for row in connection.execute("SELECT task_id FROM raw.tasks").fetchall()}
     finally:
         connection.close()
     return Known(attempts, tasks)
@@ -71,7 +72,7 @@ def load_known(lake: Lake, setup: Setup) -> Known:
 
 def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
     """Tokens read and written by runs of this identity, by trajectory_id; a retry's count includes what it replayed."""
-    connection = lake.snapshot().connect(["trajectories", "runs"])
+    connection = lake.snapshot().connect(raw=["trajectories", "runs"])
     try:
         return {row[0]: (row[1], row[2]) for row in connection.execute(_SPENT, [setup.identity_hash]).fetchall()}
     finally:
@@ -81,7 +82,7 @@ def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:
 def load_first_thoughts(lake: Lake, chains: Setup) -> dict[str, str]:
     """First paragraphs of the chains of thought of the model of `chains`, by trajectory_id, from the newest commit."""
     found: dict[str, str] = {}
-    connection = lake.snapshot().connect(["trajectories", "steps"])
+    connection = lake.snapshot().connect(raw=["trajectories", "steps"])
     try:
         rows = connection.execute(_CHAINS, [chains.model_row.model_id])
         while some := rows.fetchmany(_ROWS):

@@ -60,6 +60,7 @@ class Runner:
         known: What the lake already holds.
         journal: Where answers are recorded before they are used. None: nowhere.
         recorded: What the journal held at the start.
+        old_thoughts: First thoughts in the lake, on their way. None: they are read when the first one is needed.
         progress: Called whenever a rollout has ended.
     """
 
@@ -72,6 +73,7 @@ class Runner:
         *,
         journal: Journal | None = None,
         recorded: Iterable[Entry] = (),
+        old_thoughts: asyncio.Task[dict[str, str]] | None = None,
         progress: Callable[[Report], None] = lambda report: None,
     ):
         self._lake, self._plan, self._run, self._known = lake, plan, run, known
@@ -81,7 +83,7 @@ class Runner:
             self._recorded[entry.trajectory_id].append(entry)
         self._outbox = Outbox(lake, run, self._shared_rows(), known.tasks, journal)
         self._chains: dict[str, asyncio.Task[FirstThought | str]] = {}
-        self._old_thoughts: asyncio.Task[dict[str, str]] | None = None
+        self._old_thoughts = old_thoughts
         self._stopping = False
         self.report = Report(commits=self._outbox.commits)
 

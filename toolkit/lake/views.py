@@ -66,17 +66,19 @@ tasks without gold answer, the environment's own reward; null where neither deci
 Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven) -> None:
-    """Create `raw.<table>` and `<table>` of the given tables' Parquet files, and of all tables the joined views."""
+def create_views(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven | None
+) -> None:
+    """Create `raw.<table>` over the given Parquet files and, with `proven` (of all tables), the other views."""
     connection.execute("CREATE SCHEMA raw")
     for name in files:
         connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM {scan_sql(TABLES[name], files[name])}")
+    if proven is None:
+        return
     for name in dict.fromkeys((*LINKS, *TABLES)):
-        if name in files:
-            current = current_sql(TABLES[name], files[name], proven)
-            connection.execute(f"CREATE VIEW {name} AS {current}")
-    if len(files) == len(TABLES):
-        connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+        current = current_sql(TABLES[name], files[name], proven)
+        connection.execute(f"CREATE VIEW {name} AS {current}")
+    connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:

@@ -38,7 +38,7 @@ class Teacher(ScriptedLLM):
     def __init__(self) -> None:
         super().__init__(self._say, name="teacher")
         self.failing: dict[tuple[str, int], ModelError] = {}
-        self.asked: Counter[int] = Counter()
+        self.asked: Counter[CompletionRequest] = Counter()
 
     async def complete(self, request: CompletionRequest) -> list[Completion]:
         await asyncio.sleep(0)
@@ -46,8 +46,7 @@ class Teacher(ScriptedLLM):
         for question, failing_step in self.failing:
             if failing_step == step and question in request.messages[1].content:
                 raise self.failing[question, failing_step]
-        assert request.seed is not None
-        self.asked[request.seed] += 1
+        self.asked[request] += 1
         return [
             replace(completion, prompt_tokens=10, completion_tokens=5) for completion in await super().complete(request)
         ]
