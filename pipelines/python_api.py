@@ -13,9 +13,12 @@ from pipelines.generate import generate as generate_async
 from pipelines.parts import ModelOptions, SandboxChoice
 from pipelines.search_index import open_index
 from schemas import Task, TrajectoryKind
+from toolkit.agent.budget import Budget, Prices
 from toolkit.agent.draft import Finished
+from toolkit.agent.known import Retry
 from toolkit.agent.report import Report
 from toolkit.agent.setup import Sampling
+from toolkit.lake.journals import parse_shard
 from toolkit.lake.lake import open_lake
 from toolkit.tasks.source import open_tasks
 
@@ -36,6 +39,10 @@ def generate(
     sandbox: SandboxChoice = "best",
     sampling: Sampling | None = None,
     in_flight: int = 32,
+    retry: Retry = "errors",
+    shard: str = "1/1",
+    budget: Budget | None = None,
+    prices: Prices | None = None,
 ) -> Report:
     """Make teacher trajectories; the options are those of `toolkit generate`.
 
@@ -43,7 +50,8 @@ def generate(
     running event loop.
 
     Raises:
-        InputError: an option will not do; nothing was spent.
+        InputError: an option will not do, or another process is at work on the same rollouts; nothing was spent.
+        RunError: the journal or the sandbox failed; the same call goes on from there.
     """
     questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else tasks)
     options = GenerateOptions(
@@ -53,6 +61,10 @@ def generate(
         samples=samples,
         max_steps=max_steps,
         in_flight=in_flight,
+        retry=retry,
+        shard=parse_shard(shard),
+        budget=budget or Budget(),
+        prices=prices,
         tools=tuple(map(Path, tools)),
         sandbox=sandbox,
         sampling=sampling or Sampling(),
