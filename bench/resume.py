@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -133,24 +134,29 @@ def _commit(lake: Lake, rows: list[Row]) -> None:
         batch.add(rows)
 
 
-def launch(command: list[str], server: Server) -> float:
-    """Seconds until the first request."""
+def launch(command: list[str], server: Server) -> tuple[float, float]:
+    """Seconds until the first request, and of processor time of the command itself by then."""
     server.first.clear()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _children_s()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         arrived = server.first.wait(60)
         process.kill()
         _, said = process.communicate()
     if not arrived:
         raise SystemExit(f"nothing was asked: {said}")
-    return server.at - started
+    return server.at - started, _children_s() - used
 
 
-def imports() -> float:
-    """Seconds that an interpreter takes to import what the command imports."""
-    started = time.perf_counter()
+def imports() -> tuple[float, float]:
+    """The same of an interpreter that imports what the command imports."""
+    started, used = time.perf_counter(), _children_s()
     subprocess.run([sys.executable, "-c", "import pipelines.generate"], check=True)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, _children_s() - used
+
+
+def _children_s() -> float:
+    spent = os.times()
+    return spent.children_user + spent.children_system
 
 
 def main() -> None:
@@ -178,9 +184,11 @@ def main() -> None:
         "rollouts": asked.questions * asked.samples,
         "questions": asked.questions,
         "failed": asked.failed,
-        "first_request_s": statistics.median(first for first, _ in times),
-        "slowest_s": max(first for first, _ in times),
-        "imports_s": statistics.median(imported for _, imported in times),
+        "first_request_s": statistics.median(first for (first, _), _ in times),
+        "fastest_s": min(first for (first, _), _ in times),
+        "cpu_s": statistics.median(used for (_, used), _ in times),
+        "imports_s": statistics.median(imported for _, (imported, _) in times),
+        "imports_cpu_s": statistics.median(used for _, (_, used) in times),
     }
     if asked.json:
         print(json.dumps(found))

@@ -87,7 +87,8 @@ async def generate(
     """
     tasks = [task for task in tasks if options.shard.holds(task.task_id)]
     async with AsyncExitStack() as stack:
-        setup = await make_setup(stack, tasks, options, retriever)
+        setup = build_setup(tasks, options, retriever)
+        close_with(stack, setup)
         journal = stack.enter_context(open_journal(lake.layout, setup.identity_hash, options.shard))
         # All at once, for the first request waits for them.
         thoughts = None
@@ -97,6 +98,9 @@ async def generate(
         known, _ = await asyncio.gather(
             asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=thoughts is not None)
         )
+        # Only now: its imports would take the processor from what the first request waits for.
+        if setup.sandbox is not None:
+            await stack.enter_async_context(setup.sandbox)
         recorded = journal.entries()
         run = start_run(
             run_kind,
@@ -147,12 +151,17 @@ async def make_setup(
         InputError: an option will not do.
     """
     setup = build_setup(tasks, options, retriever)
-    stack.push_async_callback(setup.llm.close)
-    if retriever is not None:
-        stack.push_async_callback(retriever.close)
+    close_with(stack, setup)
     if setup.sandbox is not None:
         await stack.enter_async_context(setup.sandbox)
     return setup
+
+
+def close_with(stack: AsyncExitStack, setup: Setup) -> None:
+    """Let `stack` close the model and the index."""
+    stack.push_async_callback(setup.llm.close)
+    if setup.retriever is not None:
+        stack.push_async_callback(setup.retriever.close)
 
 
 def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retriever | None) -> Setup:
