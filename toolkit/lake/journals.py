@@ -28,7 +28,7 @@ from typing import TextIO
 from schemas.identity import derive_id
 from toolkit.errors import InputError, LakeError
 from toolkit.lake.journal import Journal
-from toolkit.lake.layout import Layout
+from toolkit.lake.layout import Layout, sync_directory
 
 PATIENCE_S = 2.0
 """A lock may be held for a moment by one who looks for unfinished rollouts."""
@@ -88,7 +88,9 @@ def open_journal(layout: Layout, identity_hash: str, shard: Shard = WHOLE) -> It
     """
     path = journal_path(layout, identity_hash, shard)
     try:
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            sync_directory(layout.root)
     except OSError as error:
         raise LakeError(f"cannot make {path.parent}: {error.strerror or error}") from error
     with _locked(path):
