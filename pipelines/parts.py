@@ -18,7 +18,7 @@ from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError
-from toolkit.sandbox import Limits, ProcessSandbox, require_level
+from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
 from toolkit.tools import load_tools, web_search
 
 SandboxChoice = Literal["best", "unsafe"]
@@ -91,13 +91,13 @@ def check_sandbox(choice: SandboxChoice) -> None:
     Raises:
         InputError: with what the level means.
     """
-    require_level(ProcessSandbox.level, unsafe=choice == "unsafe")
+    require_level(probe().level, unsafe=choice == "unsafe")
 
 
 def build_sandbox(tools: dict[str, Tool], choice: SandboxChoice, limits: Limits) -> ProcessSandbox:
     """The best sandbox of this machine, if `choice` accepts its level."""
     check_sandbox(choice)
-    return ProcessSandbox(tools, limits)
+    return ProcessSandbox(tools, limits, level=probe().level)
 
 
 def build_dialects(

@@ -31,6 +31,7 @@ from typing import Literal
 import orjson
 
 from schemas.identity import canonical_json
+from schemas.rollups import total
 from toolkit.agent.budget import Meter
 from toolkit.contracts import LLM, Completion, CompletionRequest, Tool
 from toolkit.errors import RunError
@@ -280,6 +281,7 @@ def _completion(values: dict[str, object]) -> Completion:
 
 def _tokens(completions: list[Completion]) -> tuple[int | None, int | None]:
     """Tokens read and written of one request; None where the server does not count them."""
-    written = [completion.completion_tokens for completion in completions]
-    known = [count for count in written if count is not None]
-    return completions[0].prompt_tokens, sum(known) if len(known) == len(written) else None
+    first = completions[0]
+    if first.sampled_tokens is not None:
+        return first.prompt_tokens, first.sampled_tokens
+    return first.prompt_tokens, total(completion.completion_tokens for completion in completions)

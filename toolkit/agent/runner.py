@@ -23,7 +23,6 @@ from toolkit.agent.interrupts import on_interrupt
 from toolkit.agent.known import Known, Retry, load_first_thoughts
 from toolkit.agent.loop import run_agent
 from toolkit.agent.outbox import Outbox
-from toolkit.agent.policies import Policy
 from toolkit.agent.recorder import Recorder
 from toolkit.agent.report import Report
 from toolkit.agent.setup import Setup
@@ -39,7 +38,6 @@ class Plan:
     """What to run."""
 
     setup: Setup
-    policy: Policy
     samples: int = 1
     """Rollouts of each question."""
     first_thoughts: int = 1
@@ -170,7 +168,7 @@ class Runner:
             if isinstance(thought, str):
                 return draft.finish("error", error=thought)
             draft.first_thought = thought
-        return await run_agent(draft, self._plan.policy)
+        return await run_agent(draft)
 
     def _draft(self, setup: Setup, task: Task, sample_index: int) -> Draft:
         trajectory_id = setup.trajectory_id(task.task_id, sample_index)

@@ -1,7 +1,7 @@
-"""What a session's process may say: a call of a tool, or the report of an action.
+"""What a session's process may say: a call of a tool, the report of an action, or that it has forked.
 
 Everything that comes from it was written by hostile code, for all the host knows. Invariant: what passes here is
-one of two shapes with values of the stated types, sizes and depths, and holds no text that UTF-8 cannot hold.
+one of three shapes with values of the stated types, sizes and depths, and holds no text that UTF-8 cannot hold.
 Not covered: whether it is true. A session that forges its report deceives only about itself.
 """
 
@@ -53,6 +53,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
@@ -63,7 +64,7 @@ def frame_limit(output_chars: int) -> int:
 
 def frame_of(message: dict[str, object]) -> bytes:
     """A message as it is sent to a session."""
-    body = json.dumps(message).encode()
+    body = _ENCODER.encode(message).encode()
     return HEADER.pack(len(body)) + body
 
 
@@ -73,16 +74,36 @@ def read_frame(body: bytes, *, action: int, output_chars: int) -> Call | Report:
     Raises:
         MalformedFrameError: not JSON, another action's, an unknown shape, too long or too deep.
     """
+    message = _message(body, action)
+    if "call" in message:
+        _check_values(message)
+        return _call(message)
+    return _report(message, output_chars)
+
+
+def read_forked(body: bytes, *, action: int, count: int) -> list[int]:
+    """Check and read the process ids of at most `count` forks that were made after action number `action`.
+
+    Raises:
+        MalformedFrameError: anything else.
+    """
+    message = _message(body, action)
+    forked = message.get("forked")
+    if len(message) != 2 or not isinstance(forked, list) or len(forked) > count:
+        raise MalformedFrameError("it was to fork and sent something else")
+    if not all(type(pid) is int and 0 < pid < 1 << 31 for pid in forked) or len(set(forked)) != len(forked):
+        raise MalformedFrameError("it sent process ids that are none")
+    return forked
+
+
+def _message(body: bytes, action: int) -> dict[str, object]:
     try:
         message = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
         raise MalformedFrameError("it sent something that is not JSON") from None
     if not isinstance(message, dict) or type(message.get("action")) is not int or message["action"] != action:
         raise MalformedFrameError("it sent a message that belongs to no running action")
-    _check_values(message)
-    if "call" in message:
-        return _call(message)
-    return _report(message, output_chars)
+    return message
 
 
 def _call(message: dict[str, object]) -> Call:
@@ -115,6 +136,8 @@ def _text(message: dict[str, object], key: str, limit: int) -> str | None:
     text = message.get(key)
     if text is not None and not (isinstance(text, str) and len(text) <= limit):
         raise MalformedFrameError(f"it sent a report whose {key!r} is no text of at most {limit:,} characters")
+    if text is not None:
+        _check_text(text)
     return text
 
 
@@ -136,6 +159,8 @@ def _check_values(message: dict[str, object]) -> None:
 
 
 def _check_text(text: str) -> None:
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,28 +1,30 @@
-"""The sandbox's first form: one operating system process a session, with resource limits and nothing more.
+"""The sandbox: one confined zygote a core, each session a fork of it, each candidate a fork of the session.
 
-It keeps honest mistakes from hurting: loops, memory, crashes, endless output, leftovers. It is level 1 and confines
-nothing: code that means harm can read and change what its user can. Invariant: leaving the `async with` leaves no
-process, descriptor or file behind. Source of the design: a forked interpreter, as measured for this project.
+Invariant: leaving the `async with` leaves no process, descriptor or file behind. Levels say how well sessions are
+confined (`toolkit.sandbox.level`); docs/security.md tells against what. Source of the design: measurements made for
+this project, in which a forked interpreter was right where restricted interpreters were not, and faster than all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Mapping
 from typing import Self
 
 from toolkit.contracts import Limits
-from toolkit.errors import InputError, RunError
+from toolkit.errors import InputError
 from toolkit.sandbox.frames import frame_limit
 from toolkit.sandbox.host_tools import AnyTool, HostTools
+from toolkit.sandbox.launching import confinement, readable_paths
+from toolkit.sandbox.level import MEANING, probe, require_level
 from toolkit.sandbox.modules import DEFAULT_MODULES, importable, library_paths
-from toolkit.sandbox.process import SessionProcess
+from toolkit.sandbox.pool import WorkerPool
 from toolkit.sandbox.session import ProcessSession
-from toolkit.sandbox.worker import Worker
 
 
 class ProcessSandbox:
-    r"""A place to run model-written code that does no harm on purpose.
+    r"""A place to run model-written code.
 
         async with ProcessSandbox({"search": search}, Limits(step_timeout_s=5)) as sandbox:
             session = await sandbox.open()
@@ -35,12 +37,12 @@ class ProcessSandbox:
         modules: Top-level packages that code may import; they are imported once, at the start.
         seed: Start of `random` and numpy in every session.
         tool_timeout_s: Longest one call of a tool may take; it then fails in the session.
+        level: How well to confine. None: as well as this machine can, and not below 2.
+        workers: Most zygotes; they are started as sessions are opened. None: one a core.
 
     Raises:
-        InputError: a tool's name, a module or a limit will not do.
+        InputError: a tool's name, a module, a limit or the level will not do.
     """
-
-    level: int = 1
 
     def __init__(
         self,
@@ -50,6 +52,8 @@ class ProcessSandbox:
         modules: Collection[str] = DEFAULT_MODULES,
         seed: int = 0,
         tool_timeout_s: float = 120.0,
+        level: int | None = None,
+        workers: int | None = None,
     ) -> None:
         self.limits = limits or Limits()
         for name in ("step_timeout_s", "memory_mb", "output_chars"):
@@ -57,29 +61,31 @@ class ProcessSandbox:
                 raise InputError(f"limit {name} must be above 0, not {getattr(self.limits, name)}")
         self.modules = importable(modules)
         """What code may import here."""
+        self.level = _checked_level(level)
         self._tools = HostTools(tools or {}, tool_timeout_s)
-        self._frame_bytes = frame_limit(self.limits.output_chars)
-        self._config: dict[str, object] = {
+        places = library_paths(self.modules)
+        frame_bytes = frame_limit(self.limits.output_chars)
+        config: dict[str, object] = {
             "modules": sorted(self.modules),
-            "library_paths": library_paths(self.modules),
+            "library_paths": places,
             "tools": self._tools.documentation(),
             "memory_mb": self.limits.memory_mb,
             "output_chars": self.limits.output_chars,
-            "frame_bytes": self._frame_bytes,
+            "frame_bytes": frame_bytes,
             "seed": seed,
+            **confinement(self.level, places),
         }
-        self._worker: Worker | None = None
+        most = workers if workers is not None else len(os.sched_getaffinity(0))
+        self._pool = WorkerPool(config, self.level, readable_paths(places), frame_bytes, most)
 
     async def __aenter__(self) -> Self:
-        """Start the worker, without waiting for its imports."""
-        self._worker = Worker(self._config, self._frame_bytes)
+        """Start the first zygote, without waiting for its imports."""
+        self._pool.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         """End every process."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.stop()
+        await self._pool.stop()
 
     async def open(self) -> ProcessSession:
         """A fresh session.
@@ -87,7 +93,7 @@ class ProcessSandbox:
         Raises:
             RunError: the sandbox is not entered or did not start, or there can be no new process.
         """
-        session = ProcessSession(self._spawn, self._tools, self.limits, [])
+        session = ProcessSession(self._pool, self._tools, self.limits, [])
         try:
             await session.start()
         except asyncio.CancelledError:
@@ -95,9 +101,15 @@ class ProcessSandbox:
             raise
         return session
 
-    async def _spawn(self) -> SessionProcess:
-        if self._worker is None:
-            raise RunError("the sandbox is not running; open sessions inside `async with sandbox:`")
-        if self._worker.lost:
-            self._worker = Worker(self._config, self._frame_bytes)
-        return await self._worker.spawn()
+
+def _checked_level(level: int | None) -> int:
+    """The level to use, found out if need be."""
+    found = probe()
+    if level is None:
+        require_level(found.level)
+        return found.level
+    if level not in MEANING:
+        raise InputError(f"sandbox levels are 1, 2 and 3, not {level}")
+    if level > found.level:
+        raise InputError(f"sandbox level {level} cannot be had here: {found.missing[level]}")
+    return level

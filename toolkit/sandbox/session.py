@@ -1,8 +1,9 @@
 """A session: one interpreter whose state lasts from action to action, and outlives its process.
 
-What was run is recorded together with what the tools answered. After a process is lost, and for each fork, a
-new process runs the record again with the recorded answers; no tool is called twice. Actions that ended with an
-exception are part of it, since what they did before is part of the state; the one that lost the process is not.
+Its forks are forks of its process. Where there is no process to fork, after one was lost or was too hostile to
+fork, a new one runs the record of all actions again with the recorded answers of tools; no tool is called twice.
+Actions that ended with an exception are part of it, since what they did before is part of the state; the one that
+lost the process is not.
 
 Invariant: `run` never raises for what the code does. Not covered: state that depends on clocks or on `os.urandom`
 comes back different; an action that then calls other tools than before makes the session fail as `sandbox`.
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from toolkit.contracts import Limits, Outcome, Session, ToolUse, Trial
 from toolkit.errors import RunError
@@ -34,6 +36,23 @@ class Action:
     code: str
     answered: list[tuple[Call, bytes]] = field(default_factory=list)
     """Calls of tools in order, each with the frame that answered it."""
+
+
+class Processes(Protocol):
+    """Where sessions have their processes from."""
+
+    @property
+    def can_fork(self) -> bool:
+        """Whether a session's process can be forked."""
+        ...
+
+    async def spawn(self) -> SessionProcess:
+        """A process in which nothing was run yet."""
+        ...
+
+    async def fork(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:
+        """Forks of `base`, whose newest action has the number `action`; perhaps fewer than `count`."""
+        ...
 
 
 class Clock:
@@ -73,10 +92,8 @@ class Performance:
 class ProcessSession:
     """One session of a `ProcessSandbox`; `toolkit.contracts.Session` says how to use it."""
 
-    def __init__(
-        self, spawn: Callable[[], Awaitable[SessionProcess]], tools: HostTools, limits: Limits, record: list[Action]
-    ) -> None:
-        self._spawn = spawn
+    def __init__(self, processes: Processes, tools: HostTools, limits: Limits, record: list[Action]) -> None:
+        self._processes = processes
         self._tools = tools
         self._limits = limits
         self._record = record
@@ -122,26 +139,42 @@ class ProcessSession:
             return await self._lead(performance)
 
     async def fork(self, n: int) -> list[Session]:
-        """`n` sessions that start from this one's state and do not see each other; this one goes on.
+        """`n` sessions that start from this one's state and do not see each other; this one can go on as well.
 
         Raises:
             RunError: there can be no new process.
         """
-        async with self._turn:
-            if self._closed:
-                raise RunError("a closed session cannot be forked")
-            if self._held is not None:
-                raise RunError("a session that holds an action cannot be forked; resume it first")
-            forks = [ProcessSession(self._spawn, self._tools, self._limits, list(self._record)) for _ in range(n)]
-            for fork in forks:
-                fork._number = self._number
+        forks: list[ProcessSession] = []
         try:
+            async with self._turn:
+                if self._closed:
+                    raise RunError("a closed session cannot be forked")
+                if self._held is not None:
+                    raise RunError("a session that holds an action cannot be forked; resume it first")
+                with contextlib.suppress(ProcessLostError, _RebuildError):
+                    forks += await self._fork_process(n)
+                forks += [self._copy() for _ in range(n - len(forks))]
             await asyncio.gather(*(fork.start() for fork in forks))
         except BaseException:
             for fork in forks:
                 fork.kill()
             raise
         return list(forks)
+
+    async def _fork_process(self, n: int) -> list[ProcessSession]:
+        """Sessions whose processes are forks of this one's; none where processes cannot be forked."""
+        if not self._processes.can_fork:
+            return []
+        process = await self._ready()
+        return [
+            self._copy(fork)
+            for fork in await self._processes.fork(process, self._number, n, self._limits.step_timeout_s)
+        ]
+
+    def _copy(self, process: SessionProcess | None = None) -> ProcessSession:
+        copy = ProcessSession(self._processes, self._tools, self._limits, list(self._record))
+        copy._number, copy._process = self._number, process
+        return copy
 
     def kill(self) -> None:
         """End the process without waiting for it; no more actions run."""
@@ -161,7 +194,7 @@ class ProcessSession:
             raise RunError("the session is closed")
         if self._process is not None and not self._process.lost:
             return self._process
-        process = self._process = await self._spawn()
+        process = self._process = await self._processes.spawn()
         if self._closed:
             process.kill()
         for action in self._record:
@@ -210,8 +243,7 @@ class ProcessSession:
                     performance.call = None
                     process.send(reply)
                 clock.start()
-                with process.deadline(self._limits.step_timeout_s - clock.seconds):
-                    body = await process.receive()
+                body = await process.receive(self._limits.step_timeout_s - clock.seconds)
                 clock.stop()
                 frame = read_frame(body, action=action.number, output_chars=self._limits.output_chars)
                 if isinstance(frame, Report):

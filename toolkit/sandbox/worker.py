@@ -1,6 +1,6 @@
-"""The host's hold on a zygote: start it, ask it for session processes, end it.
+"""The host's hold on a zygote: start it, ask it for session processes, let sessions fork, end it.
 
-Invariant: when `stop` returns, no process, descriptor or directory of the worker is left, whichever way its
+Invariant: when `stop` returns, no process, descriptor or file of the worker is left, whichever way its
 sessions ended. A zygote that dies takes its sessions along; their owners are told, and may ask another worker.
 """
 
@@ -10,28 +10,30 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from toolkit.errors import RunError
-from toolkit.sandbox.process import SessionProcess
+from toolkit.sandbox.frames import MalformedFrameError, frame_of, read_forked
+from toolkit.sandbox.launching import command, environment
+from toolkit.sandbox.process import ProcessLostError, SessionProcess
+from toolkit.sandbox.strays import end_strays
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from child.zygote import main; del sys.path[0]; main()"
-_INHERITED = ("LD_LIBRARY_PATH",)
+Answer = list[int] | str | None
+"""Of the zygote: adopted forks, what is wrong, or nothing."""
 _STOP_S = 10.0
 _MESSAGE_BYTES = 65_536
+_FORKS_AT_ONCE = 32
+"""Forks of one order; a session may not have many descriptors open."""
 
 
 class Worker:
     """A zygote that is starting or serving."""
 
-    def __init__(self, config: Mapping[str, object], frame_bytes: int) -> None:
+    def __init__(self, config: Mapping[str, object], level: int, readable: Sequence[str], frame_bytes: int) -> None:
         """Start it without waiting for it; what fails in it shows in the first `spawn`.
 
         Raises:
@@ -40,19 +42,21 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._frame_bytes = frame_bytes
         self._processes: dict[int, SessionProcess] = {}
-        self._opening: dict[int, asyncio.Future[str | None]] = {}
+        self._answers: dict[tuple[str, int], asyncio.Future[Answer]] = {}
         self._sessions = 0
         self._ready: asyncio.Future[str | None] = loop.create_future()
         self._gone: asyncio.Future[None] = loop.create_future()
-        self._directory = Path(tempfile.mkdtemp(prefix="toolkit-sandbox-"))
         try:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with contextlib.ExitStack() as undo, theirs:
+            with contextlib.ExitStack() as undo:
+                self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 undo.callback(self._control.close)
-                self._zygote = self._launch(theirs, config)
+                with theirs:
+                    self._errors = undo.enter_context(tempfile.TemporaryFile())
+                    self._zygote = self._launch(
+                        theirs, config, command(level, readable, "zygote", str(theirs.fileno()))
+                    )
                 undo.pop_all()
         except OSError as error:
-            shutil.rmtree(self._directory, ignore_errors=True)
             raise RunError(f"the sandbox cannot start a process: {error}; raise this user's limits") from error
         self._control.setblocking(False)
         loop.add_reader(self._control, self._listen)
@@ -61,6 +65,16 @@ class Worker:
     def lost(self) -> bool:
         """Whether it can serve no more."""
         return self._gone.done()
+
+    @property
+    def started(self) -> bool:
+        """Whether its libraries are loaded."""
+        return self._ready.done()
+
+    @property
+    def load(self) -> int:
+        """How many session processes it has."""
+        return len(self._processes)
 
     async def spawn(self) -> SessionProcess:
         """A new process in the state that the zygote prepared.
@@ -71,30 +85,71 @@ class Worker:
         problem = await asyncio.shield(self._ready)
         if problem is not None:
             raise RunError(f"the sandbox did not start: {problem}")
-        self._sessions += 1
-        session = self._sessions
-        process = SessionProcess(partial(self._tell, "kill", session), self._frame_bytes)
-        ours = await self._request(session)
-        self._processes[session] = process
-        opened = self._opening[session] = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
-            problem = await opened
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            del self._opening[session]
-        if problem is not None:
-            process.kill()
-            raise RunError(f"no new sandbox session: {problem}; close sessions, or raise this user's limits")
+        with contextlib.ExitStack() as undo:
+            session, process, theirs = self._new_process()
+            undo.callback(process.kill)
+            with theirs:
+                answer = self._expect("opened", session)
+                await self._order({"do": "open", "session": session}, [theirs.fileno()])
+            refused = await answer
+            if refused is not None:
+                raise RunError(f"no new sandbox session: {refused}; close sessions, or raise this user's limits")
+            undo.pop_all()
         return process
 
+    async def fork(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:
+        """Processes that go on from where `base` is after its `action`; fewer than `count` if more cannot be had.
+
+        A base that does not fork within `timeout_s`, or says what is not so, is ended.
+
+        Raises:
+            RunError: the worker died, or the system is out of descriptors.
+            ProcessLostError: the base was lost; there are no forks.
+        """
+        forks: list[SessionProcess] = []
+        while len(forks) < count:
+            some = await self._fork_some(base, action, min(count - len(forks), _FORKS_AT_ONCE), timeout_s)
+            forks += some
+            if not some:
+                break
+        return forks
+
+    async def _fork_some(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:
+        number = next(number for number, process in self._processes.items() if process is base)
+        with contextlib.ExitStack() as undo:
+            made = []
+            for _ in range(count):
+                session, process, theirs = self._new_process()
+                undo.callback(process.kill)
+                made.append((session, process, undo.enter_context(theirs)))
+            # One fork more is for the process that makes the others and ends.
+            await self._order({"do": "allow", "session": number, "forks": count + 1})
+            base.send(frame_of({"action": action, "fork": count}), [theirs.fileno() for _, _, theirs in made])
+            try:
+                pids = read_forked(await base.receive(timeout_s), action=action, count=count)
+            except MalformedFrameError as error:
+                base.fail(str(error))
+                raise ProcessLostError("sandbox", str(error)) from error
+            answer = self._expect("adopted", number)
+            forks = {session: pid for (session, _, _), pid in zip(made, pids, strict=False)}
+            await self._order({"do": "adopt", "session": number, "forks": forks})
+            adopted = await answer
+            if not isinstance(adopted, list):
+                raise RunError(f"no fork of a sandbox session: {adopted}")
+            undo.pop_all()
+            for session, process, theirs in made:
+                theirs.close()
+                if session not in adopted:
+                    process.ended.set_result(None)
+                    self._processes.pop(session, None)
+                    process.kill()
+            return [process for session, process, _ in made if session in adopted]
+
     async def stop(self) -> None:
-        """End every process of it and remove its directory."""
+        """End every process of it."""
         if self.lost:
             return
-        for process in self._processes.values():
+        for process in list(self._processes.values()):
             process.kill()
         try:
             self._control.shutdown(socket.SHUT_WR)
@@ -105,76 +160,70 @@ class Worker:
         finally:
             self._lose()
 
-    def _launch(self, theirs: socket.socket, config: Mapping[str, object]) -> subprocess.Popen[bytes]:
-        settings = self._directory / "settings.json"
-        settings.write_text(json.dumps({**config, "directory": str(self._directory)}))
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        environment |= {
-            "HOME": str(self._directory),
-            "LANG": "C.UTF-8",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PATH": "/usr/bin:/bin",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHASHSEED": "0",
-            "PYTHONUTF8": "1",
-            "TZ": "UTC",
-        }
-        # -I would ignore the hash seed; -s -P -S keep user and site directories out just the same.
-        flags = [sys.executable, "-s", "-P", "-S", "-c", _START, str(Path(__file__).parent)]
-        with (self._directory / "stderr").open("wb") as errors:
+    def _launch(
+        self, theirs: socket.socket, config: Mapping[str, object], arguments: list[str]
+    ) -> subprocess.Popen[bytes]:
+        with tempfile.TemporaryFile() as settings, tempfile.TemporaryDirectory() as nowhere:
+            settings.write(json.dumps(config).encode())
+            settings.seek(0)
+            # The directory is removed at once: nothing can be made in it.
             return subprocess.Popen(
-                [*flags, str(theirs.fileno()), str(settings)],
-                stdin=subprocess.DEVNULL,
+                arguments,
+                stdin=settings,
                 stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env=environment,
-                cwd=self._directory,
+                stderr=self._errors,
+                env=environment(),
+                cwd=nowhere,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
 
-    async def _request(self, session: int) -> socket.socket:
-        """Send the zygote one end of a new channel; the other end."""
+    def _new_process(self) -> tuple[int, SessionProcess, socket.socket]:
+        """A number, the host's hold, and the channel's other end for a process that is about to be made."""
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise RunError(f"no new sandbox session: {error.strerror}; raise the limit of open files") from error
-        message = json.dumps({"do": "open", "session": session}).encode()
-        try:
-            with theirs:
-                while not self._offer(message, theirs):  # hundreds at a time; the zygote is reading
-                    await asyncio.sleep(0.001)
-        except BaseException:
-            ours.close()
-            raise
-        ours.setblocking(False)
-        return ours
+        self._sessions += 1
+        process = SessionProcess(ours, partial(self._tell_to_kill, self._sessions), self._frame_bytes)
+        self._processes[self._sessions] = process
+        return self._sessions, process, theirs
 
-    def _offer(self, message: bytes, channel: socket.socket) -> bool:
+    def _expect(self, event: str, session: int) -> asyncio.Future[Answer]:
+        """What the zygote will say about `session`: None or adopted forks if all is well, else what is wrong."""
+        answer = self._answers[event, session] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda _: self._answers.pop((event, session), None))
+        return answer
+
+    async def _order(self, message: dict[str, object], descriptors: Sequence[int] = ()) -> None:
+        body = json.dumps(message).encode()
+        while not self._offer(body, descriptors):  # hundreds at a time; the zygote is reading
+            await asyncio.sleep(0.001)
+
+    def _offer(self, body: bytes, descriptors: Sequence[int]) -> bool:
         if self.lost:
             raise RunError("no new sandbox session: the worker died")
         try:
-            socket.send_fds(self._control, [message], [channel.fileno()])
+            socket.send_fds(self._control, [body], descriptors)
         except BlockingIOError:
             return False
         except OSError as error:
             raise RunError("no new sandbox session: the worker is dying") from error
         return True
 
-    def _tell(self, action: str, session: int) -> None:
+    def _tell_to_kill(self, session: int) -> None:
         process = self._processes.get(session)
         if process is None or process.ended.done() or self.lost:
             return
         try:
-            self._control.send(json.dumps({"do": action, "session": session}).encode())
+            self._control.send(json.dumps({"do": "kill", "session": session}).encode())
         except BlockingIOError:
-            asyncio.get_running_loop().call_later(0.001, self._tell, action, session)
+            asyncio.get_running_loop().call_later(0.001, self._tell_to_kill, session)
         except OSError:  # the zygote has just died; `_listen` will see it
             pass
 
     def _listen(self) -> None:
-        while True:
+        while not self.lost:
             try:
                 body = self._control.recv(_MESSAGE_BYTES)
             except BlockingIOError:
@@ -187,24 +236,35 @@ class Worker:
             self._hear(json.loads(body))
 
     def _hear(self, message: dict[str, object]) -> None:
-        event, session, detail = message["event"], message.get("session"), message.get("message")
+        event, detail = message["event"], message.get("message")
         if event in ("ready", "failed"):
             self._ready.set_result(None if event == "ready" else str(detail))
             return
+        session = message["session"]
         assert isinstance(session, int)
-        if event == "ended":
-            process = self._processes.pop(session)
-            status = message["status"]
-            process.ended.set_result(status if isinstance(status, int) else None)
-            return
-        if event == "refused":
-            self._processes.pop(session).ended.set_result(None)
-        opening = self._opening.get(session)
-        if opening is not None and not opening.done():
-            opening.set_result(None if event == "opened" else str(detail))
+        if event == "opened":
+            self._settle("opened", session, None)
+        elif event == "adopted":
+            forks = message["forks"]
+            assert isinstance(forks, list)
+            self._settle("adopted", session, forks)
+        else:
+            status = message.get("status")
+            self._processes.pop(session).ended.set_result(status if isinstance(status, int) else None)
+            self._settle("opened", session, str(detail or self._last_error() or "its process ended at once"))
+
+    def _settle(self, event: str, session: int, answer: Answer) -> None:
+        waiting = self._answers.get((event, session))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def _last_error(self) -> str | None:
+        # Not by seeking: the zygote's descriptor would be moved as well.
+        lines = os.pread(self._errors.fileno(), _MESSAGE_BYTES, 0).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else None
 
     def _lose(self) -> None:
-        """Tell everyone who waits, reap the zygote, which has ended or is about to, and remove what it had."""
+        """Tell everyone who waits, reap the zygote, which has ended or is about to, and close what it had."""
         if self.lost:
             return
         self._gone.set_result(None)
@@ -215,15 +275,15 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._zygote.kill()
             self._zygote.wait()
+        end_strays(self._zygote.pid)
         if not self._ready.done():
-            errors = self._directory / "stderr"
-            text = errors.read_text(errors="replace").strip() if errors.exists() else ""
-            self._ready.set_result(text.splitlines()[-1] if text else "its process ended")
-        for opening in self._opening.values():
-            if not opening.done():
-                opening.set_result("the worker died")
-        for process in self._processes.values():
-            process.ended.set_result(None)
+            self._ready.set_result(self._last_error() or "its process ended")
+        self._errors.close()
+        for waiting in list(self._answers.values()):
+            if not waiting.done():
+                waiting.set_result("the worker died")
+        for process in list(self._processes.values()):
+            if not process.ended.done():
+                process.ended.set_result(None)
             process.kill()
         self._processes.clear()
-        shutil.rmtree(self._directory, ignore_errors=True)

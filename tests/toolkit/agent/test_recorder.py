@@ -52,8 +52,8 @@ def test_a_recorded_reply_is_never_asked_for_again(tmp_path: Path) -> None:
 
 def test_every_field_of_a_reply_comes_back_exactly(tmp_path: Path) -> None:
     given = [
-        Completion("é\u2028\x00", "length", 7, 2, (1, 2**31 - 1), (-0.1234567890123456, -1e-300)),
-        Completion("", "stop", None, 0, (), ()),
+        Completion("é\u2028\x00", "length", 7, None, 2, (1, 2**31 - 1), (-0.1234567890123456, -1e-300)),
+        Completion("", "stop", None, None, None, (), ()),
     ]
 
     class Given(ScriptedLLM):

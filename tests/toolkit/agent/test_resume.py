@@ -12,7 +12,6 @@ from schemas import Task
 from schemas.identity import derive_id
 from toolkit.agent.budget import Budget, Meter
 from toolkit.agent.known import Retry, load_known
-from toolkit.agent.policies import Greedy
 from toolkit.agent.recorder import RecordedLLM
 from toolkit.agent.report import Report
 from toolkit.agent.runner import Plan, Runner
@@ -72,7 +71,7 @@ def run(
             setup = Setup(llm, DIALECT, CHAIN, sandbox=sandbox, first_thoughts=chains if ftp else None)
             with open_journal(lake.layout, setup.identity_hash) as journal:
                 row = start_run("generate", identity=setup.identity, settings={}, input_commit=0)
-                plan = Plan(setup, Greedy(), in_flight=2, retry=retry, meter=Meter(budget))
+                plan = Plan(setup, in_flight=2, retry=retry, meter=Meter(budget))
                 recorded = journal.entries()
                 runner = Runner(lake, plan, row, load_known(lake, setup), journal=journal, recorded=recorded)
                 return await runner.run(TASKS)

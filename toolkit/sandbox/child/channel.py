@@ -1,4 +1,4 @@
-"""Frames between a session and the host: four bytes of length, then JSON.
+"""Frames between a session and the host: four bytes of length, then JSON; descriptors come along with orders to fork.
 
 The host holds the other end and trusts none of it; the checks here only keep honest code within what the
 host accepts. Not covered: code that writes to the descriptor itself, which the host must survive.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 _HEADER = struct.Struct(">I")
 _READ_BYTES = 1 << 16
+_DESCRIPTORS = 64
 
 
 class FrameTooLargeError(ValueError):
@@ -24,6 +27,7 @@ class Channel:
 
     def __init__(self, descriptor: int, frame_bytes: int) -> None:
         self._descriptor = descriptor
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
         self._frame_bytes = frame_bytes
 
     def send(self, message: dict[str, object]) -> None:
@@ -46,19 +50,40 @@ class Channel:
         Raises:
             EOFError: the host has closed its end.
         """
+        return self._frame(self._read)
+
+    def request(self) -> tuple[dict[str, Any], list[int]]:
+        """Read one frame and the descriptors that came with it.
+
+        Raises:
+            EOFError: the host has closed its end.
+        """
+        descriptors: list[int] = []
+
+        def read() -> bytes:
+            data, found, _, _ = socket.recv_fds(self._socket, _READ_BYTES, _DESCRIPTORS)
+            descriptors.extend(found)
+            return _some(data)
+
+        return self._frame(read), descriptors
+
+    def _frame(self, read: Callable[[], bytes]) -> Any:
         # Host and session take turns, so what arrives now is this frame and nothing of another one.
-        data = self._read()
+        data = read()
         while len(data) < _HEADER.size:
-            data += self._read()
+            data += read()
         (length,) = _HEADER.unpack_from(data)
         chunks, missing = [data[_HEADER.size :]], _HEADER.size + length - len(data)
         while missing:
-            chunks.append(self._read())
+            chunks.append(read())
             missing -= len(chunks[-1])
         return json.loads(b"".join(chunks))
 
     def _read(self) -> bytes:
-        data = os.read(self._descriptor, _READ_BYTES)
-        if not data:
-            raise EOFError
-        return data
+        return _some(os.read(self._descriptor, _READ_BYTES))
+
+
+def _some(data: bytes) -> bytes:
+    if not data:
+        raise EOFError
+    return data

@@ -1,31 +1,29 @@
 """One session's process: take what the zygote is, give up what it may do, then run actions for the host.
 
-Limits hold while an action runs; between actions a little more memory is allowed, so that an action that
-has used all of it can still be reported. Not covered: confinement. This process sees the files and the network that
-its user sees.
+Memory is limited while an action runs; between actions a little more is allowed, so that an action that has used all
+of it can still be reported. No file can be written: forks of a session would share it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import signal
+import socket
+from collections.abc import Collection
 from typing import Any
 
 from .channel import Channel
+from .confinement import Confinement
+from .forking import fork_into
 from .interpreter import Interpreter
 from .seeding import seed_everything
 from .tool_stubs import stub
 
-_CHANNEL = 3
+CHANNEL = 3
+"""Descriptor of the way to the host, in every session."""
 _REPORT_BYTES = 64 << 20
-_LIMITS = (
-    (resource.RLIMIT_CORE, 0),
-    (resource.RLIMIT_FSIZE, 64 << 20),
-    (resource.RLIMIT_NOFILE, 64),
-    (resource.RLIMIT_NPROC, 0),  # not enforced for root
-)
+_LIMITS = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 128))
 
 
 class MemoryLimit:
@@ -44,43 +42,73 @@ class MemoryLimit:
         resource.setrlimit(resource.RLIMIT_AS, (self._hard, self._hard))
 
 
-def serve(descriptor: int, directory: str, config: dict[str, Any]) -> None:
-    """Be the session whose host end is `descriptor`, in the empty `directory`, until the host goes away."""
-    os.setsid()
-    os.chdir(directory)
-    _keep_only(descriptor)
+def be_session(
+    channel: int, announce: socket.socket | None, config: dict[str, Any], confinement: Confinement | None
+) -> None:
+    """Be the session whose host end is `channel`, until the host goes away.
+
+    The descriptor at which its forks are asked for goes out by `announce`, before any action can come in.
+    """
+    _take_over(channel, announce, confinement)
     seed_everything(config["seed"])
-    for kind, value in _LIMITS:
-        resource.setrlimit(kind, (_at_most(kind, value),) * 2)
-    channel = Channel(_CHANNEL, config["frame_bytes"])
+    link = Channel(CHANNEL, config["frame_bytes"])
     interpreter = Interpreter(
         frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
     )
     interpreter.provide(
         {
-            name: stub(name, documentation, channel, lambda: interpreter.action)
+            name: stub(name, documentation, link, lambda: interpreter.action)
             for name, documentation in config["tools"].items()
         }
     )
+    _limit(unconfined=confinement is None)
+    if confinement is not None and announce is not None:
+        confinement.hand_over(announce)
+    os.dup2(1, 2)  # what actions write there goes nowhere
+    _obey(link, interpreter)
+
+
+def _obey(link: Channel, interpreter: Interpreter) -> None:
     while True:
         try:
-            request = channel.receive()
+            request, descriptors = link.request()
         except EOFError:
             return
-        channel.send(interpreter.run(request["action"], request["code"]))
+        if "fork" not in request:
+            link.send(interpreter.run(request["action"], request["code"]))
+            continue
+        made = fork_into(descriptors)
+        if isinstance(made, list):
+            link.send({"action": request["action"], "forked": made})
+        else:
+            os.dup2(made, CHANNEL)
+            os.close(made)
 
 
-def _keep_only(descriptor: int) -> None:
-    """Make `descriptor` number 3 and close what else the zygote had open; 0, 1 and 2 lead nowhere."""
+def _take_over(channel: int, announce: socket.socket | None, confinement: Confinement | None) -> None:
+    """Make `channel` number 3 and close what else the zygote had open; 0, 1 and 2 lead nowhere."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.dup2(descriptor, _CHANNEL)
-    os.dup2(1, 2)
-    for number in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if number > _CHANNEL:
-            # The listing's own descriptor is among them and closed already.
-            with contextlib.suppress(OSError):
-                os.close(number)
+    kept = {0, 1, 2, CHANNEL}
+    if confinement is not None and announce is not None:
+        kept |= {announce.fileno(), *confinement.descriptors}
+    os.dup2(channel, CHANNEL)
+    _close_all_but(kept)
+
+
+def _close_all_but(kept: Collection[int]) -> None:
+    start = 0
+    for descriptor in [*sorted(kept), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]:
+        if start < descriptor:  # Python takes an empty range for everything from `start` on
+            os.closerange(start, descriptor)
+        start = descriptor + 1
+
+
+def _limit(*, unconfined: bool) -> None:
+    for kind, value in _LIMITS:
+        resource.setrlimit(kind, (_at_most(kind, value),) * 2)
+    if unconfined:  # else forks are asked for; not enforced for root
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _at_most(kind: int, value: int) -> int:
