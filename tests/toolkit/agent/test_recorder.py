@@ -189,7 +189,7 @@ def test_candidates_that_share_a_call_share_its_recorded_answer(tmp_path: Path) 
         return x * 10
 
     async def use(recorder: Recorder) -> list[str]:
-        async with ProcessSandbox({"look": tool(look)}) as sandbox:
+        async with ProcessSandbox({"look": tool(look)}, modules=()) as sandbox:
             session = await sandbox.open()
             trial, forks = Trial(), await session.fork(3)
             codes = ["print(look(1))", "print(look(1) + look(2))", "print(look(3))"]
@@ -241,7 +241,7 @@ def test_a_journal_that_cannot_be_written_ends_the_step_not_the_tool(tmp_path: P
         return x
 
     async def use(recorder: Recorder) -> str:
-        async with ProcessSandbox({"look": tool(look)}) as sandbox:
+        async with ProcessSandbox({"look": tool(look)}, modules=()) as sandbox:
             session = await sandbox.open()
             outcome = await session.run("look(1)")
             await session.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from toolkit.agent.known import Retry, load_known
 from toolkit.agent.recorder import RecordedLLM
 from toolkit.agent.report import Report
 from toolkit.agent.runner import Plan, Runner
-from toolkit.agent.setup import Setup
+from toolkit.agent.setup import Sag, Setup
 from toolkit.contracts import Completion, CompletionRequest
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
@@ -35,7 +34,7 @@ class Teacher(ScriptedLLM):
     """Three steps to the answer; `failing` says at which requests, by question and step, it gives none."""
 
     def __init__(self) -> None:
-        super().__init__(self._say, name="teacher")
+        super().__init__([], name="teacher")
         self.failing: dict[tuple[str, int], ModelError] = {}
         self.asked: Counter[CompletionRequest] = Counter()
 
@@ -46,29 +45,34 @@ class Teacher(ScriptedLLM):
             if failing_step == step and question in request.messages[1].content:
                 raise self.failing[question, failing_step]
         self.asked[request] += 1
-        return [
-            replace(completion, prompt_tokens=10, completion_tokens=5) for completion in await super().complete(request)
-        ]
+        texts = [self._turn(request, sample) for sample in range(request.n)]
+        return [Completion(text, "stop", None if sample else 10, 5) for sample, text in enumerate(texts)]
 
-    def _say(self, request: CompletionRequest) -> str:
+    def _turn(self, request: CompletionRequest, sample: int) -> str:
         if "final_answer" not in request.messages[0].content:
             return "First I count.\n\nFinal answer: 3"
         step = sum(message.role == "assistant" for message in request.messages)
         code = "n = 1\nprint(n)" if step == 0 else "n += 1\nprint(n)" if step == 1 else "final_answer(n + 1)"
-        turn = DIALECT.render("I count.", code)
+        turn = DIALECT.render("I count.", f"{code}  # {sample}")
         return turn.removeprefix("Thought: I count.") if request.prefix else turn
 
 
 def run(
-    path: Path, teacher: Teacher, *, retry: Retry = "errors", budget: Budget | None = None, ftp: bool = True
+    path: Path,
+    teacher: Teacher,
+    *,
+    retry: Retry = "errors",
+    budget: Budget | None = None,
+    ftp: bool = True,
+    sag: Sag | None = None,
 ) -> tuple[Lake, Report]:
     """One start of the command."""
 
     async def go() -> Report:
         llm = RecordedLLM(teacher)
-        async with ProcessSandbox() as sandbox:
+        async with ProcessSandbox(modules=()) as sandbox:
             chains = Setup(llm, DIALECT, CHAIN, kind="cot")
-            setup = Setup(llm, DIALECT, CHAIN, sandbox=sandbox, first_thoughts=chains if ftp else None)
+            setup = Setup(llm, DIALECT, CHAIN, sandbox=sandbox, sag=sag, first_thoughts=chains if ftp else None)
             with open_journal(lake.layout, setup.identity_hash) as journal:
                 row = start_run("generate", identity=setup.identity, settings={}, input_commit=0)
                 plan = Plan(setup, in_flight=2, retry=retry, meter=Meter(budget))
@@ -142,16 +146,28 @@ def test_a_budget_stops_in_mid_rollout_and_a_higher_one_goes_on(tmp_path: Path, 
     while not report.is_whole:
         starts += 1
         # Each start may spend what it finds unspent: this one begins at zero, for nobody tells its meter.
-        lake, report = run(tmp_path / "lake", teacher, budget=Budget(max_tokens=60))
+        lake, report = run(tmp_path / "lake", teacher, budget=Budget(max_tokens=120))
         if report.out_of_budget:
             assert report.unfinished > 0
-            assert "--max-tokens is 60" in report.out_of_budget
+            assert "--max-tokens is 120" in report.out_of_budget
         # A reply takes 15; two rollouts are in flight.
-        assert sum(teacher.asked.values()) <= starts * 5
-    assert starts > 3
+        assert sum(teacher.asked.values()) <= starts * 9
+    assert starts > 2
     assert set(teacher.asked.values()) == {1}
     assert contents(lake) == calm
     assert lake.sql("SELECT count(*) FROM raw.trajectories").fetchall() == [(2 * len(TASKS),)]
+
+
+def test_candidates_that_compete_are_replayed_like_single_actions(tmp_path: Path) -> None:
+    sag = Sag(n=3)
+    calm, _ = run(tmp_path / "calm", Teacher(), sag=sag)
+    teacher, report = Teacher(), Report(unfinished=1)
+    while not report.is_whole:
+        lake, report = run(tmp_path / "lake", teacher, budget=Budget(max_tokens=250), sag=sag)
+    assert set(teacher.asked.values()) == {1}
+    assert contents(lake) == contents(calm)
+    candidates = "SELECT count(*), count(*) FILTER (chosen), sum(votes) FROM candidates"
+    assert lake.sql(candidates).fetchall() == calm.sql(candidates).fetchall() == [(54, 18, 162)]
 
 
 def test_time_that_is_over_stops_like_any_budget(tmp_path: Path) -> None:
