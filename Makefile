@@ -16,7 +16,7 @@ test: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-# Fifty rounds of kill -9 against import, filter and compact.
+# Fifty rounds of kill -9 against import, filter and compact; twenty against generate, and its other faults.
 crash: $(STAMP)
 	$(BIN)/pytest -m slow tests
 

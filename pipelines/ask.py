@@ -82,7 +82,7 @@ def ask_command(
     dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
     temperature: Temperature = None,
     top_p: TopP = None,
-    max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
+    completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     model_flags: ModelFlags = NO_FLAGS,
     json: AsJson = False,
@@ -107,7 +107,7 @@ def ask_command(
         dialect: How the agent speaks.
         temperature: Of sampling; 0, or 0.4 with sag, unless given.
         top_p: Of sampling; 1, or 0.8 with sag, unless given.
-        max_tokens: Most tokens of one completion.
+        completion_tokens: Most tokens of one completion.
         slips: Share of the oracle's turns that go wrong.
         model_flags: More about the model.
         json: Print all rows as one JSON document.
@@ -124,7 +124,7 @@ def ask_command(
         dialect=dialect,
         tools=tools,
         sandbox=sandbox,
-        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, max_tokens),
+        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, completion_tokens),
     )
     retriever = open_index(tasks or "", index)
 

@@ -30,14 +30,22 @@ from pipelines.parts import (
 )
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.provenance import finished, start_run
+from pipelines.run_summary import done_count, print_forecast, print_report, status
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
-from toolkit.agent.runner import Plan, Report, Runner
+from toolkit.agent.budget import Budget, Meter, Prices
+from toolkit.agent.forecast import Forecast, forecast
+from toolkit.agent.known import Retry, load_first_thoughts, load_known, load_spent
+from toolkit.agent.recorder import RecordedLLM, recorded_tool
+from toolkit.agent.report import Report
+from toolkit.agent.runner import Plan, Runner
 from toolkit.agent.setup import FtpMode, Setup
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
-from toolkit.cli.output import note, print_json, print_table, progress
+from toolkit.cli.output import progress
 from toolkit.contracts import Limits, Retriever
 from toolkit.errors import InputError
+from toolkit.lake.journal import Entry
+from toolkit.lake.journals import WHOLE, Shard, open_journal, parse_shard, unfinished
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.tasks.source import open_tasks
 
@@ -62,19 +70,41 @@ class GenerateOptions:
     sandbox: SandboxChoice = "best"
     policy: PolicyOptions = field(default_factory=PolicyOptions)
     limits: Limits = field(default_factory=Limits)
+    retry: Retry = "errors"
+    shard: Shard = WHOLE
+    budget: Budget = field(default_factory=Budget)
+    prices: Prices | None = None
+    """None: not known."""
 
 
 async def generate(
     lake: Lake, tasks: Sequence[Task], options: GenerateOptions, retriever: Retriever | None, *, run_kind: RunKind
 ) -> Report:
-    """Run `options` over `tasks`; what the lake already holds is skipped.
+    """Run `options` over those of `tasks` that are in its shard; what the lake already holds is skipped.
 
     Raises:
-        InputError: the model, a tool, the sandbox or the index will not do; nothing was spent.
+        InputError: the model, a tool, the sandbox or the index will not do, or another process is at work on the
+            same rollouts; nothing was spent.
+        RunError: the journal or the sandbox failed; the same call goes on from there.
+        LakeError: the lake cannot be written; likewise.
     """
+    tasks = [task for task in tasks if options.shard.holds(task.task_id)]
     async with AsyncExitStack() as stack:
-        setup = await make_setup(stack, tasks, options, retriever)
-        await setup.llm.prepare(prefix=setup.continues_prefix)
+        setup = build_setup(tasks, options, retriever)
+        close_with(stack, setup)
+        journal = stack.enter_context(open_journal(lake.layout, setup.identity_hash, options.shard))
+        # All at once, for the first request waits for them.
+        thoughts = None
+        if setup.first_thoughts is not None:
+            thoughts = asyncio.create_task(asyncio.to_thread(load_first_thoughts, lake, setup.first_thoughts))
+            stack.callback(thoughts.cancel)
+        known, _ = await asyncio.gather(
+            asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=setup.continues_prefix)
+        )
+        # Only now: its imports would take the processor from what the first request waits for.
+        if setup.sandbox is not None:
+            await stack.enter_async_context(setup.sandbox)
+        recorded = journal.entries()
         run = start_run(
             run_kind,
             identity=setup.identity,
@@ -82,15 +112,37 @@ async def generate(
             sandbox_level=setup.sandbox.level if setup.sandbox else None,
             input_commit=lake.snapshot().number,
         )
-        plan = Plan(setup, options.samples, options.first_thoughts, options.in_flight)
-        total = len(tasks) * options.samples
-        with progress(run_kind, total, unit="rollouts") as advance:
-            runner = Runner(lake, plan, run, progress=lambda report: advance(_done(report), _status(report)))
+        meter = _meter(lake, setup, options, recorded)
+        plan = Plan(setup, options.samples, options.first_thoughts, options.in_flight, options.retry, meter)
+        with progress(run_kind, len(tasks) * options.samples, unit="rollouts") as advance:
+            runner = Runner(
+                lake,
+                plan,
+                run,
+                known,
+                journal=journal,
+                recorded=recorded,
+                old_thoughts=thoughts,
+                progress=lambda report: advance(done_count(report), status(report)),
+            )
             report = await runner.run(tasks)
         with lake.write(f"{run_kind} {run.run_id[:8]} ends") as batch:
-            if report.commits and not report.interrupted:
+            if report.commits and not report.interrupted and report.out_of_budget is None:
                 batch.add([finished(run)])
     return report
+
+
+def _meter(lake: Lake, setup: Setup, options: GenerateOptions, recorded: list[Entry]) -> Meter:
+    """A meter that knows what earlier runs of the same identity have spent."""
+    meter = Meter(options.budget, options.prices)
+    if meter.counts:
+        # Of a rollout with answers in the journal all are there; its row in the lake, if any, is of a failed attempt.
+        begun = {entry.trajectory_id for entry in recorded}
+        ended = [tokens for trajectory_id, tokens in load_spent(lake, setup).items() if trajectory_id not in begun]
+        meter.read = sum(read for read, _ in ended) + sum(entry.prompt_tokens or 0 for entry in recorded)
+        meter.written = sum(written for _, written in ended)
+        meter.written += sum(entry.completion_tokens or 0 for entry in recorded)
+    return meter
 
 
 async def make_setup(
@@ -101,19 +153,34 @@ async def make_setup(
     Raises:
         InputError: an option will not do.
     """
+    setup = build_setup(tasks, options, retriever)
+    close_with(stack, setup)
+    if setup.sandbox is not None:
+        await stack.enter_async_context(setup.sandbox)
+    return setup
+
+
+def close_with(stack: AsyncExitStack, setup: Setup) -> None:
+    """Let `stack` close the model and the index."""
+    stack.push_async_callback(setup.llm.close)
+    if setup.retriever is not None:
+        stack.push_async_callback(setup.retriever.close)
+
+
+def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retriever | None) -> Setup:
+    """The parts of a rollout; nothing is started or opened.
+
+    Raises:
+        InputError: an option will not do.
+    """
     policy = options.policy
     if policy.sag is not None and options.kind != "agent":
         raise InputError(f"--policy sag chooses an agent's actions; with --kind {options.kind} there are none")
     dialect, chain = build_dialects(options.dialect, options.kind, options.templates, options.max_steps)
-    llm = build_model(options.model, tasks, dialect)
-    stack.push_async_callback(llm.close)
-    if retriever is not None:
-        stack.push_async_callback(retriever.close)
+    llm = RecordedLLM(build_model(options.model, tasks, dialect))
     tools = build_tools(options.tools, retriever, options.n_passages)
-    sandbox = None
-    if options.kind == "agent":
-        sandbox = await stack.enter_async_context(build_sandbox(tools, options.sandbox, options.limits))
-    elif options.kind == "cot_rag" and retriever is None:
+    tools = {name: recorded_tool(tool) for name, tool in tools.items()}
+    if options.kind == "cot_rag" and retriever is None:
         raise InputError("cot_rag puts passages into the prompt; name an --index to find them in")
     chains = Setup(llm, dialect, chain, kind="cot", role=options.role, sampling=policy.chain_sampling)
     return Setup(
@@ -126,7 +193,7 @@ async def make_setup(
         sag=policy.sag,
         max_steps=options.max_steps,
         tools=tools,
-        sandbox=sandbox,
+        sandbox=build_sandbox(tools, options.sandbox, options.limits) if options.kind == "agent" else None,
         retriever=retriever,
         n_passages=options.n_passages,
         first_thoughts=chains if options.kind == "agent" and options.ftp else None,
@@ -139,18 +206,6 @@ def _settings(options: GenerateOptions) -> dict[str, object]:
     resolved = asdict(options) | {"sampling": asdict(options.policy.agent_sampling)}
     plain: dict[str, object] = orjson.loads(orjson.dumps(resolved, default=str))
     return plain
-
-
-def _done(report: Report) -> int:
-    return report.finished + report.skipped
-
-
-def _status(report: Report) -> str:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in report.error_kinds.most_common(3))
-    words = [f"{report.completion_tokens:,} tokens written"]
-    words += [f"step errors: {kinds}"] if kinds else []
-    words += ["finishing what is in flight; Ctrl-C again stops at once"] if report.interrupted else []
-    return "; ".join(words)
 
 
 def generate_command(
@@ -181,10 +236,18 @@ def generate_command(
     templates: Annotated[Path | None, Parameter(help="Directory with prompt templates of your own.")] = None,
     temperature: Temperature = None,
     top_p: TopP = None,
-    max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
+    completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     seed: int = 0,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
     in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32,
+    timeout: Annotated[float, Parameter(help="Seconds for one request to a server.")] = 600.0,
+    retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors",
+    shard: Annotated[str, Parameter(help="Only part i of n of the questions, as i/n.")] = "1/1",
+    max_cost: Annotated[float | None, Parameter(help="Most US dollars; needs the prices.")] = None,
+    max_tokens: Annotated[int | None, Parameter(help="Most tokens, read and written, of all calls.")] = None,
+    max_hours: Annotated[float | None, Parameter(help="Most hours of this call.")] = None,
+    price_in: Annotated[float | None, Parameter(help="US dollars for a million tokens read.")] = None,
+    price_out: Annotated[float | None, Parameter(help="US dollars for a million tokens written.")] = None,
     gold: Annotated[bool, Parameter(help="Questions must have gold answers.")] = True,
     model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
@@ -192,8 +255,10 @@ def generate_command(
 ) -> int:
     """Make teacher trajectories for a set of questions; what the lake already holds is skipped.
 
-    Ctrl-C finishes what is in flight; pressed twice, it stops at once. The same command goes on
-    where it stopped. Exit code 1 if some rollouts ended in an error: they are rows, and tried again next time.
+    Every answer of the model is recorded before it is used. After Ctrl-C (which finishes what is in flight; pressed
+    twice, it stops at once), a spent budget or `kill -9`, the same command goes on where it stopped, in the middle of
+    rollouts, and pays for nothing twice. Exit code 1 if that is needed, or if some rollouts ended in an error: they are
+    rows, and tried again next time.
 
     Args:
         tasks: minipedia:train, :test or :ood (with ?seed=1&size=5000), or a file with questions.
@@ -218,18 +283,29 @@ def generate_command(
         templates: Directory with prompt templates of your own.
         temperature: Of sampling; 0, or 0.4 with sag, unless given.
         top_p: Of sampling; 1, or 0.8 with sag, unless given.
-        max_tokens: Most tokens of one completion.
+        completion_tokens: Most tokens of one completion.
         seed: Of sampling, of the oracle and of the sandbox.
         slips: Share of the oracle's turns that go wrong.
         in_flight: Rollouts in flight at once.
+        timeout: Seconds that one request to a server may take before it is tried again.
+        retry: Which rollouts that ended in an error are tried again: all errors, timeouts only, or none.
+        shard: Only part i of n of the questions, as i/n, for several processes or machines on one lake.
+        max_cost: Ask no more when this identity has cost so many US dollars in this lake; needs the prices.
+        max_tokens: Ask no more when this identity has read and written so many tokens in this lake.
+        max_hours: Ask no more after so many hours of this call.
+        price_in: US dollars for a million tokens read; fills cost_usd.
+        price_out: US dollars for a million tokens written; fills cost_usd.
         gold: Questions must have gold answers.
         model_flags: More about the model.
-        dry_run: Check everything and say what would be run; ask no model.
+        dry_run: Check everything and say what would be run, and what it may take; ask no model.
         json: Print one JSON document.
     """
     check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
+    check_counts(completion_tokens=completion_tokens, max_tokens=max_tokens)
+    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours, timeout=timeout)
+    check_amounts(above=False, price_in=price_in, price_out=price_out)
     options = GenerateOptions(
-        model_options(teacher, base_url, api_key_env, slips, seed, flags=model_flags),
+        model_options(teacher, base_url, api_key_env, slips, seed, timeout, flags=model_flags),
         kind=kind,
         ftp=ftp,
         ftp_mode=ftp_mode,
@@ -241,18 +317,58 @@ def generate_command(
         templates=templates,
         tools=tools,
         sandbox=sandbox,
-        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, max_tokens, seed),
+        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, completion_tokens, seed),
+        retry=retry,
+        shard=parse_shard(shard),
+        budget=Budget(max_cost, max_tokens, max_hours),
+        prices=parse_prices(price_in, price_out, needed=max_cost is not None),
     )
     if kind == "agent":
         check_sandbox(sandbox)
     questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
     retriever = open_index(tasks, index) if kind != "cot" else None
     if dry_run:
-        note(f"would run {len(questions) * samples:,} {kind} rollouts of {len(questions):,} questions by {teacher}")
+        print_forecast(foresee(lake, questions, options, retriever), json)
         return 0
     report = asyncio.run(generate(open_lake(lake, create=True), questions, options, retriever, run_kind="generate"))
-    _print(report, lake, json)
-    return 1 if report.interrupted or report.stop_reasons["error"] else 0
+    print_report(report, lake, json)
+    return 0 if report.is_whole else 1
+
+
+def foresee(path: Path, tasks: Sequence[Task], options: GenerateOptions, retriever: Retriever | None) -> Forecast:
+    """What `generate` would do, without doing it; there need not be a lake yet.
+
+    Raises:
+        InputError: an option will not do, or another process is at work on the same rollouts.
+    """
+    tasks = [task for task in tasks if options.shard.holds(task.task_id)]
+    setup = build_setup(tasks, options, retriever)
+    lake = open_lake(path) if (path / "lake.json").exists() else None
+    return forecast(
+        lake,
+        setup,
+        tasks,
+        samples=options.samples,
+        retry=options.retry,
+        begun=unfinished(lake.layout, setup.identity_hash, options.shard) if lake else (),
+        in_flight=options.in_flight,
+        prices=options.prices,
+    )
+
+
+def parse_prices(read_usd: float | None, written_usd: float | None, *, needed: bool) -> Prices | None:
+    """Prices from two options.
+
+    Raises:
+        InputError: one is missing, or both are and they are `needed`.
+    """
+    if read_usd is None and written_usd is None and not needed:
+        return None
+    if read_usd is None or written_usd is None:
+        raise InputError(
+            "--max-cost and the column cost_usd need both prices: --price-in and --price-out, USD a million"
+        )
+    return Prices(read_usd, written_usd)
 
 
 def check_counts(**counts: int | None) -> None:
@@ -266,33 +382,13 @@ def check_counts(**counts: int | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
 
 
-def _print(report: Report, lake: Path, json: bool) -> None:
-    if json:
-        print_json(
-            {
-                "finished": report.finished,
-                "skipped": report.skipped,
-                "chains_of_thought": report.chains,
-                "stop_reasons": dict(report.stop_reasons),
-                "step_errors": dict(report.error_kinds),
-                "prompt_tokens": report.prompt_tokens,
-                "completion_tokens": report.completion_tokens,
-                "interrupted": report.interrupted,
-                "errors": dict(report.errors),
-                "commits": report.commits,
-            }
-        )
-        return
-    rows = [[reason, count] for reason, count in sorted(report.stop_reasons.items())]
-    rows += [[f"step error: {kind}", count] for kind, count in sorted(report.error_kinds.items())]
-    rows += [["chains of thought made", report.chains]] if report.chains else []
-    rows += [["already in the lake", report.skipped]] if report.skipped else []
-    rows += [["tokens written", report.completion_tokens]]
-    print_table(["rollouts", "count"], rows, title=f"{report.finished:,} rollouts finished")
-    for message, count in report.errors.most_common(5):
-        note(f"error in {count:,} rollouts: {message}")
-    note(
-        "interrupted; the same command goes on from here"
-        if report.interrupted
-        else f"next: toolkit score --lake {lake}"
-    )
+def check_amounts(*, above: bool, **amounts: float | None) -> None:
+    """Refuse amounts below zero, and with `above` zero, too.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for name, value in amounts.items():
+        if value is not None and not (value > 0 if above else value >= 0):
+            expected = "must be above 0" if above else "must not be below 0"
+            raise InputError(f"--{name.replace('_', '-')} {expected}, got {value:g}")

@@ -19,11 +19,7 @@ from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, MissingExtraError
-from toolkit.llm.local_weights import LocalModel
-from toolkit.llm.openai_server import Endpoint, OpenAIServer, parse_endpoint
-from toolkit.llm.scripted import load_script
 from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
-from toolkit.tasks.oracle import OracleTeacher
 from toolkit.tools import load_tools, web_search
 
 SandboxChoice = Literal["best", "unsafe"]
@@ -43,6 +39,8 @@ class ModelOptions:
     slips: float = 0.1
     """Share of the oracle's turns that go wrong."""
     seed: int = 0
+    timeout_s: float = 600.0
+    """For one request to a server, reading included."""
     endpoints: tuple[str, ...] = ()
     """Several servers of `openai:MODEL`, each as `toolkit.llm.openai_server.parse_endpoint` reads it."""
     adapter: Path | None = None
@@ -56,7 +54,14 @@ class ModelOptions:
 
 
 def model_options(
-    spec: str, base_url: str | None, api_key_env: str, slips: float, seed: int = 0, *, flags: ModelFlags
+    spec: str,
+    base_url: str | None,
+    api_key_env: str,
+    slips: float,
+    seed: int = 0,
+    timeout_s: float = 600.0,
+    *,
+    flags: ModelFlags,
 ) -> ModelOptions:
     """The options of a command line."""
     return ModelOptions(
@@ -65,6 +70,7 @@ def model_options(
         api_key_env,
         slips,
         seed,
+        timeout_s,
         endpoints=flags.endpoint,
         adapter=flags.adapter,
         dtype=flags.dtype,
@@ -80,14 +86,19 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
         InputError: no such kind of model, or its options are incomplete or meant for another kind.
         MissingExtraError: it runs in process, and what it needs is not installed.
     """
+    # Each model only where it is asked for: what it imports takes longer than all else before the first request.
     kind, _, rest = options.spec.partition(":")
     _check_fit(kind, options)
     if kind == "oracle" and not rest:
+        from toolkit.tasks.oracle import OracleTeacher
+
         return OracleTeacher(tasks, dialect, slips=options.slips, seed=options.seed)
     if kind == "scripted" and rest:
+        from toolkit.llm.scripted import load_script
+
         return load_script(Path(rest))
     if kind == "openai" and rest:
-        return OpenAIServer(rest, _endpoints(options), logprobs=options.logprobs)
+        return _openai(rest, options)
     if kind == "hf" and rest:
         return _transformers(rest, options)
     if kind == "vllm" and rest:
@@ -110,24 +121,30 @@ def _check_fit(kind: str, options: ModelOptions) -> None:
             raise InputError(f"{flag} is for {' and '.join(f'{name}:' for name in kinds)} models, not {options.spec}")
 
 
-def _endpoints(options: ModelOptions) -> list[Endpoint]:
+def _openai(model: str, options: ModelOptions) -> LLM:
+    from toolkit.llm.openai_server import OpenAIServer, parse_endpoint
+
     if options.endpoints and options.base_url:
         raise InputError("--base-url and --endpoint both name servers; give each of them as an --endpoint")
     urls = options.endpoints or (options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",)
-    return [parse_endpoint(url, key_env=options.api_key_env) for url in urls]
+    endpoints = [parse_endpoint(url, key_env=options.api_key_env, timeout_s=options.timeout_s) for url in urls]
+    return OpenAIServer(model, endpoints, logprobs=options.logprobs)
 
 
 def _transformers(source: str, options: ModelOptions) -> LLM:
     try:
+        from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.transformers_local import TransformersLLM
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "local", f"the model {options.spec}") from error
-    local = LocalModel(source, options.adapter)
-    return TransformersLLM(local, dtype=options.dtype, device=options.device, logprobs=options.logprobs)
+    return TransformersLLM(
+        LocalModel(source, options.adapter), dtype=options.dtype, device=options.device, logprobs=options.logprobs
+    )
 
 
 def _vllm(source: str, options: ModelOptions) -> LLM:
     try:
+        from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.vllm_local import VLLMLocal
     except ImportError as error:
         raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}") from error

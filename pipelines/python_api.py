@@ -15,10 +15,13 @@ from pipelines.parts import ModelOptions, SandboxChoice
 from pipelines.policy import PolicyName, PolicyOptions
 from pipelines.search_index import open_index
 from schemas import Task, TrajectoryKind
+from toolkit.agent.budget import Budget, Prices
 from toolkit.agent.draft import Finished
-from toolkit.agent.runner import Report
+from toolkit.agent.known import Retry
+from toolkit.agent.report import Report
 from toolkit.agent.setup import FtpMode, Sampling
 from toolkit.agent.vote import VoteRule
+from toolkit.lake.journals import parse_shard
 from toolkit.lake.lake import open_lake
 from toolkit.tasks.source import open_tasks
 
@@ -45,6 +48,10 @@ def generate(
     vote: VoteRule = "outcome",
     sampling: Sampling | None = None,
     in_flight: int = 32,
+    retry: Retry = "errors",
+    shard: str = "1/1",
+    budget: Budget | None = None,
+    prices: Prices | None = None,
 ) -> Report:
     """Make teacher trajectories; the options are those of `toolkit generate`.
 
@@ -52,7 +59,8 @@ def generate(
     running event loop. `sampling` replaces that of the policy as a whole.
 
     Raises:
-        InputError: an option will not do; nothing was spent.
+        InputError: an option will not do, or another process is at work on the same rollouts; nothing was spent.
+        RunError: the journal or the sandbox failed; the same call goes on from there.
     """
     questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else tasks)
     options = GenerateOptions(
@@ -63,6 +71,10 @@ def generate(
         samples=samples,
         max_steps=max_steps,
         in_flight=in_flight,
+        retry=retry,
+        shard=parse_shard(shard),
+        budget=budget or Budget(),
+        prices=prices,
         tools=tuple(map(Path, tools)),
         sandbox=sandbox,
         policy=_policy(policy, sag_samples, vote, sampling),

@@ -11,6 +11,7 @@
     │   └── CommitConflictError  another writer changed what this one built on
     ├── MissingExtraError        an optional dependency is not installed: exit code 2
     ├── ModelError               a model gave no answer after all retries; the rollout becomes a row
+    │   └── ModelTimeoutError    it was still writing when the time was up
     └── RunError                 a run that started properly could not finish: exit code 1
 
 Foreign exceptions are translated once, where they enter (`raise … from error`).
@@ -93,3 +94,7 @@ class RunError(ToolkitError):
 
 class ModelError(ToolkitError):
     """A model gave no answer after all retries; the rollout becomes a row that says so."""
+
+
+class ModelTimeoutError(ModelError):
+    """The last retry ended because the time was up."""

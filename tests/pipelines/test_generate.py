@@ -12,7 +12,7 @@ import pytest
 from pipelines.generate import GenerateOptions, generate
 from pipelines.parts import ModelOptions
 from schemas import Task, TrajectoryKind
-from toolkit.agent.runner import Report
+from toolkit.agent.report import Report
 from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
 from toolkit.contracts import Passage

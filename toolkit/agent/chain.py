@@ -11,6 +11,7 @@ import time
 
 from schemas import Step
 from toolkit.agent.draft import Draft, Finished
+from toolkit.agent.recorder import recording
 from toolkit.contracts import ChatMessage, CompletionRequest, Passage, ToolUse
 from toolkit.dialects.chain_of_thought import final_answer
 from toolkit.errors import ModelError
@@ -33,9 +34,10 @@ async def run_chain(draft: Draft) -> Finished:
     )
     asked = time.perf_counter()
     try:
-        (completion,) = await setup.llm.complete(request)
+        with recording(draft.recorder):
+            (completion,) = await setup.llm.complete(request)
     except ModelError as error:
-        return draft.finish("error", error=str(error))
+        return draft.fail(error)
     answer = final_answer(completion.text)
     draft.add(
         Step(
@@ -50,7 +52,7 @@ async def run_chain(draft: Draft) -> Finished:
             completion_tokens=completion.completion_tokens,
             token_ids=list(completion.token_ids) if completion.token_ids is not None else None,
             logprobs=list(completion.logprobs) if completion.logprobs is not None else None,
-            latency_ms=(time.perf_counter() - asked) * 1000,
+            latency_ms=(time.perf_counter() - asked) * 1000 + draft.recorder.replayed_ms,
         ),
         written=completion.completion_tokens,
     )

@@ -10,8 +10,13 @@ import orjson
 from schemas import Candidate, Row, Step, StopReason, Task, ToolCall, Trajectory
 from schemas.identity import content_hash
 from schemas.rollups import roll_ups
+from toolkit.agent.recorder import Recorder
 from toolkit.agent.setup import Setup
 from toolkit.contracts import ToolUse
+from toolkit.errors import ModelError, ModelTimeoutError
+
+TIMEOUT = "timeout: "
+"""Beginning of the `error` of a rollout that ended because a model took too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Draft:
     sample_index: int = 0
     attempt: int = 0
     first_thought: FirstThought | None = None
+    recorder: Recorder = field(default_factory=lambda: Recorder(""))
+    """Answers what models and tools are asked for this rollout; by itself it records nothing."""
     steps: list[Step] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
@@ -82,6 +89,10 @@ class Draft:
                 )
             )
 
+    def fail(self, error: ModelError) -> Finished:
+        """The rows of a rollout that a model gave no answer to."""
+        return self.finish("error", error=f"{TIMEOUT if isinstance(error, ModelTimeoutError) else ''}{error}")
+
     def finish(self, stop_reason: StopReason, *, final_answer: str | None = None, error: str | None = None) -> Finished:
         """The rows of the rollout, as it ended."""
         setup, now = self.setup, datetime.now(UTC)
@@ -105,6 +116,7 @@ class Draft:
             stop_reason=stop_reason,
             final_answer=final_answer,
             error=error,
+            cost_usd=self.recorder.cost_usd,
             latency_ms=(now - self.started_at).total_seconds() * 1000,
             started_at=self.started_at,
             finished_at=now,

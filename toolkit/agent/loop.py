@@ -14,8 +14,10 @@ from collections.abc import Callable
 from schemas import Candidate, Step
 from toolkit.agent.candidates import candidate_rows
 from toolkit.agent.draft import Draft, Finished
+from toolkit.agent.late_session import LateSession
 from toolkit.agent.policies import Taken, policy_of
-from toolkit.contracts import ChatMessage, CompletionRequest
+from toolkit.agent.recorder import recording
+from toolkit.contracts import ChatMessage, CompletionRequest, Session
 from toolkit.errors import ModelError
 
 OnStep = Callable[[Step, list[Candidate]], None]
@@ -28,18 +30,22 @@ def unseen(step: Step, candidates: list[Candidate]) -> None:
 
 async def run_agent(draft: Draft, *, on_step: OnStep = unseen) -> Finished:
     """Run one rollout to its end; `on_step` sees every step as it happens."""
-    setup = draft.setup
+    setup, recorder = draft.setup, draft.recorder
     take_step = policy_of(setup)
     if setup.sandbox is None:
         raise ValueError("an agent needs a sandbox")
-    session = await setup.sandbox.open()
+    # It starts while the model thinks about its first action.
+    session: Session = LateSession(setup.sandbox)
     try:
         for step_index in range(setup.max_steps):
             request = _request(draft, step_index)
+            recorder.begin_step(step_index)
             try:
-                taken = await take_step(setup, session, request)
+                with recording(recorder):
+                    taken = await take_step(setup, session, request)
             except ModelError as error:
-                return draft.finish("error", error=str(error))
+                return draft.fail(error)
+            recorder.end_step()
             session = taken.session
             prefix = request.prefix or ""
             candidates = list(candidate_rows(draft, step_index, prefix, taken.contenders))
@@ -110,7 +116,7 @@ def _record(draft: Draft, step_index: int, prefix: str, taken: Taken) -> Step:
         completion_tokens=completion.completion_tokens,
         token_ids=list(completion.token_ids) if completion.token_ids is not None else None,
         logprobs=list(completion.logprobs) if completion.logprobs is not None else None,
-        latency_ms=taken.latency_ms,
+        latency_ms=taken.latency_ms + draft.recorder.replayed_ms,
         action_ms=outcome.duration_ms if outcome is not None else None,
     )
     draft.add(step, written=taken.samples.completion_tokens)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from schemas.identity import derive_id
 from schemas.rollups import total
 from toolkit.contracts import LLM, Completion, CompletionRequest
-from toolkit.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ async def draw(llm: LLM, request: CompletionRequest) -> Samples:
         try:
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(llm.complete(one)) for one in further]
-        except* ModelError as errors:
+        except* Exception as errors:
+            # As if there were only one: no answer, or a budget that is spent.
             raise errors.exceptions[0] from None
         answers += [task.result() for task in asked]
     return Samples(

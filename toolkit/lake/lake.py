@@ -19,22 +19,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import orjson
-import polars as pl
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas import FORMAT_VERSION, TABLES, Row
-from schemas.arrow import arrow_schema, rows_to_arrow
 from toolkit.errors import InputError, LakeDamagedError, LakeError, LakeFormatError
 from toolkit.lake.commits import CommitLog
 from toolkit.lake.layout import TEMPORARY_NAME, TOP_NAMES, Layout, commit_number, create_exclusively
 from toolkit.lake.query import select
-from toolkit.lake.segments import sort_rows
 from toolkit.lake.snapshot import Snapshot
-from toolkit.lake.writing import NewSegments, write_tables
 
 if TYPE_CHECKING:
     import duckdb
+    import polars as pl
+    import pyarrow as pa
 
 
 class LakeIdentity(BaseModel):
@@ -129,6 +126,11 @@ class Batch:
             self.commit = commit_segments(self._lake, self._by, [self._gathered()])
 
     def _gathered(self) -> dict[str, pa.Table]:
+        import pyarrow as pa
+
+        from schemas.arrow import rows_to_arrow
+        from toolkit.lake.segments import sort_rows
+
         for name, rows in self._rows.items():
             self._tables.setdefault(name, []).append(rows_to_arrow(TABLES[name], rows))
         return {name: sort_rows(TABLES[name], pa.concat_tables(parts)) for name, parts in self._tables.items()}
@@ -142,6 +144,9 @@ def commit_segments(lake: Lake, by: str, contents: Iterable[Mapping[str, pa.Tabl
     Raises:
         LakeError: the disk refused; what was written of it is removed again.
     """
+    # Only here: Parquet's writer is slow to load, and readers need none.
+    from toolkit.lake.writing import NewSegments, write_tables
+
     with NewSegments(lake.layout, lake.log) as new:
         for tables in contents:
             write_tables(new.open(), {name: _fitted(name, data) for name, data in tables.items()})
@@ -150,6 +155,10 @@ def commit_segments(lake: Lake, by: str, contents: Iterable[Mapping[str, pa.Tabl
 
 def _fitted(table: str, data: pa.Table) -> pa.Table:
     """`data` with the columns and types of `table`."""
+    import pyarrow as pa
+
+    from schemas.arrow import arrow_schema
+
     schema = arrow_schema(table)
     missing = [name for name in schema.names if name not in data.column_names]
     if missing:

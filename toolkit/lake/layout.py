@@ -3,7 +3,7 @@
     lake.json                     format version, id
     commits/00000042.json         the log
     segments/<id>/<table>.parquet every table of one batch
-    journal/<run_id>.sqlite       rollouts in progress
+    journal/<identity>.sqlite     what rollouts in progress have been answered (`journals`)
 
 A file appears under its name whole or not at all: it is written under a temporary name,
 synced, and linked to its name, which fails if the name is taken.
@@ -43,6 +43,11 @@ class Layout:
     def segments(self) -> Path:
         """The directory of all segments."""
         return self.root / "segments"
+
+    @property
+    def journals(self) -> Path:
+        """The directory of all journals."""
+        return self.root / "journal"
 
     def commit(self, number: int) -> Path:
         """File of commit `number`."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
+import duckdb
 
 from schemas import TABLES, Table
 from schemas.tables import LINKS
@@ -67,11 +67,15 @@ def ranges_apart(entries: Sequence[SegmentTable]) -> bool:
 
 def _count_ids(files: Sequence[Path]) -> tuple[bool, bool]:
     """Whether no trajectory_id, and whether no (trajectory_id, attempt), occurs twice."""
+    names = [str(path) for path in files]
     try:
-        frame = pl.scan_parquet(list(files), hive_partitioning=False, glob=False)
-        links = frame.select(LINKS["trajectories"]).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with duckdb.connect() as connection:
+            for columns in ("trajectory_id", ", ".join(LINKS["trajectories"])):
+                query = f"SELECT {columns} FROM read_parquet(?, hive_partitioning = false)"
+                counted = "SELECT count(*) = (SELECT count(*) FROM (SELECT DISTINCT * FROM r)) FROM r"
+                ((once,),) = connection.execute(f"WITH r AS ({query}) {counted}", [names]).fetchall()
+                if once:
+                    return columns == "trajectory_id", True
+    except duckdb.Error as error:
         raise LakeDamagedError(f"the ids of {len(files)} trajectory files cannot be read: {error}") from error
-    if links["trajectory_id"].n_unique() == len(links):
-        return True, True
-    return False, links.n_unique() == len(links)
+    return False, False

@@ -12,26 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
-import pyarrow as pa
 
 from schemas import TABLES, Table
-from schemas.arrow import arrow_schema
 from schemas.tables import LINKS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 
-_DUCKDB_TYPES: dict[pa.DataType, str] = {
-    pa.string(): "VARCHAR",
-    pa.bool_(): "BOOLEAN",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.uint64(): "UBIGINT",
-    pa.float64(): "DOUBLE",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+_DUCKDB_TYPES = {
+    "string": "VARCHAR",
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "uint64": "UBIGINT",
+    "double": "DOUBLE",
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
 }
+"""By the name of the Arrow type."""
 
 TRAJECTORIES_SCORED = """
 SELECT t.*, k.question, k.answers, k.split, k.domain,
@@ -63,11 +66,15 @@ tasks without gold answer, the environment's own reward; null where neither deci
 Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven) -> None:
-    """Create `raw.<table>`, `<table>` and the joined views over the given Parquet files."""
+def create_views(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven | None
+) -> None:
+    """Create `raw.<table>` over the given Parquet files and, with `proven` (of all tables), the other views."""
     connection.execute("CREATE SCHEMA raw")
-    for table in TABLES.values():
-        connection.execute(f"CREATE VIEW raw.{table.name} AS SELECT * FROM {scan_sql(table, files[table.name])}")
+    for name in files:
+        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM {scan_sql(TABLES[name], files[name])}")
+    if proven is None:
+        return
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
@@ -113,6 +120,9 @@ def scan_sql(table: Table, files: Sequence[Path]) -> str:
         names = ", ".join(literal(str(path)) for path in files)
         # Without the option, a lake below a directory `run=3` would have a column `run`.
         return f"read_parquet([{names}], hive_partitioning = false)"
+    # Only for a table without rows: Arrow is slow to load.
+    from schemas.arrow import arrow_schema
+
     columns = ", ".join(
         f"CAST(NULL AS {_duckdb_type(field.type)}) AS {field.name}" for field in arrow_schema(table.name)
     )
@@ -120,6 +130,7 @@ def scan_sql(table: Table, files: Sequence[Path]) -> str:
 
 
 def _duckdb_type(arrow_type: pa.DataType) -> str:
-    if pa.types.is_list(arrow_type):
-        return f"{_duckdb_type(arrow_type.value_type)}[]"
-    return _DUCKDB_TYPES[arrow_type]
+    item = getattr(arrow_type, "value_type", None)
+    if item is not None:
+        return f"{_duckdb_type(item)}[]"
+    return _DUCKDB_TYPES[str(arrow_type)]
