@@ -364,23 +364,23 @@ _WRITTEN = {
     "context managers": (
         """
         from contextlib import suppress
-        log = []
+        marks = []
 
         class Tag:
             def __init__(self, name):
                 self.name = name
 
             def __enter__(self):
-                log.append(f"<{self.name}>")
+                marks.append(f"<{self.name}>")
                 return self
 
             def __exit__(self, kind, error, traceback):
-                log.append(f"</{self.name}>")
+                marks.append(f"</{self.name}>")
                 return False
 
         with suppress(KeyError), Tag("a"), Tag("b"):
-            log.append({}["missing"])
-        print("".join(log))
+            marks.append({}["missing"])
+        print("".join(marks))
         """,
         "<a><b></b></a>",
     ),

@@ -1,8 +1,8 @@
 """What runs in processes beside the sandbox, spoken to in JSON lines: `python sandbox_programs.py KIND [MODULE…]`.
 
-`exec` and `smolagents` run actions, `echo` answers bytes on its standard streams, `fork` forks itself when told to.
-Each measures in its own process, so that no peer pays for pipes. Uses the standard library alone (and smolagents, if
-asked for), because smolagents lives in an environment of its own.
+`exec` and `smolagents` run actions, `fork` forks itself when told to. Each measures in its own process, so that no
+peer pays for pipes. Uses the standard library alone (and smolagents, if asked for), because smolagents lives in an
+environment of its own.
 """
 
 from __future__ import annotations
@@ -61,12 +61,6 @@ def run_actions(executor: Callable[[list[str]], Run], modules: list[str]) -> Non
         reply({"printed": printed, "error": error, "seconds": time.perf_counter() - started})
 
 
-def echo() -> None:
-    """Send back each byte."""
-    while data := os.read(0, 1):
-        os.write(1, data)
-
-
 def fork(modules: list[str]) -> None:
     """Obey lines: a number of forks to make; each writes a byte and ends. Nothing else is done about them."""
     for module in modules:
@@ -106,9 +100,7 @@ def reply(message: dict[str, object]) -> None:
 def main() -> None:
     """The first argument says what to be."""
     kind, *modules = sys.argv[1:]
-    if kind == "echo":
-        echo()
-    elif kind == "fork":
+    if kind == "fork":
         fork(modules)
     else:
         run_actions({"exec": exec_executor, "smolagents": smolagents_executor}[kind], modules)
