@@ -83,6 +83,8 @@ class Zygote:
         wakeup.setblocking(False)
         signal.set_wakeup_fd(wakeup.detach(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._host = select.poll()
+        self._host.register(control, select.POLLIN)
         self._poll = select.epoll()
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         self._poll.register(self._wakeup.fileno(), select.EPOLLIN)
@@ -99,7 +101,6 @@ class Zygote:
 
     def _turn(self) -> bool:
         events = dict(self._poll.poll())
-        # The host first: what it has allowed must be known before a session asks for it.
         if events.pop(self._control.fileno(), 0) and not self._obey_once():
             return False
         if events.pop(self._wakeup.fileno(), 0):
@@ -192,6 +193,10 @@ class Zygote:
             group = os.getpgid(pid)
         except ProcessLookupError:
             return False
+        if not self._forks_left.get(group, 0):
+            # The order that allows it was sent before, but may stand behind others.
+            while self._host.poll(0) and self._obey_once():
+                pass
         left = self._forks_left.get(group, 0)
         if left > 0:
             self._forks_left[group] = left - 1
