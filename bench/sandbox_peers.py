@@ -100,6 +100,8 @@ async def compare(modules: Collection[str], smolagents: str | None, repeats: int
     }
 
 
-def note(found: dict[str, dict[str, list[tuple[bool, float]]]], executor: str, action: str, right: bool, ms: float) -> None:
+def note(
+    found: dict[str, dict[str, list[tuple[bool, float]]]], executor: str, action: str, right: bool, ms: float
+) -> None:
     """Add one run."""
     found.setdefault(executor, {}).setdefault(action, []).append((right, ms))
