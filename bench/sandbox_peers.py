@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,30 +67,28 @@ async def compare(modules: Collection[str], smolagents: str | None, repeats: int
     """By executor and action: whether it was right in every repeat, and the median of its milliseconds.
 
     Args:
-        modules: What actions may import.
+        modules: What actions may import; loaded before the first one.
         smolagents: An interpreter that has smolagents. None: leave it out.
-        repeats: How often all actions run, each time in a fresh session.
+        repeats: How often all actions run, each time in fresh processes, because libraries keep caches.
     """
     found: dict[str, dict[str, list[tuple[bool, float]]]] = {}
-    with contextlib.ExitStack() as stack:
-        peers = {"exec": stack.enter_context(program("exec", *sorted(modules)))}
-        if smolagents is not None:
-            peers["smolagents"] = stack.enter_context(
-                program("smolagents", *sorted(modules - {"__future__"}), interpreter=smolagents)
-            )
-        async with Sandbox(modules=modules) as sandbox:
-            for _ in range(repeats):
-                session = await sandbox.open()
-                for peer in peers.values():
-                    peer.ask(None)
+    names = sorted(set(modules) - {"__future__"})
+    async with Sandbox(modules=modules) as sandbox:
+        for _ in range(repeats):
+            session = await sandbox.open()
+            with contextlib.ExitStack() as stack:
+                peers = {"exec": stack.enter_context(program("exec", *names))}
+                if smolagents is not None:
+                    peers["smolagents"] = stack.enter_context(program("smolagents", *names, interpreter=smolagents))
                 for action in ACTIONS:
                     outcome = await session.run(action.code)
-                    note(found, "sandbox", action.name, outcome.stdout == action.prints, outcome.duration_ms)
+                    runs = {"sandbox": (outcome.stdout == action.prints, outcome.duration_ms)}
                     for name, peer in peers.items():
                         answer = peer.ask(action.code)
-                        right = answer["printed"] == action.prints
-                        note(found, name, action.name, right, answer["seconds"] * 1e3)
-                await session.close()
+                        runs[name] = (answer["printed"] == action.prints, answer["seconds"] * 1e3)
+                    for name, run in runs.items():
+                        found.setdefault(name, {}).setdefault(action.name, []).append(run)
+            await session.close()
     return {
         executor: {
             action: {"right": all(right for right, _ in runs), "ms": statistics.median(ms for _, ms in runs)}
@@ -98,10 +96,3 @@ async def compare(modules: Collection[str], smolagents: str | None, repeats: int
         }
         for executor, actions in found.items()
     }
-
-
-def note(
-    found: dict[str, dict[str, list[tuple[bool, float]]]], executor: str, action: str, right: bool, ms: float
-) -> None:
-    """Add one run."""
-    found.setdefault(executor, {}).setdefault(action, []).append((right, ms))

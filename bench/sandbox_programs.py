@@ -39,19 +39,17 @@ def smolagents_executor(modules: list[str]) -> Run:
     """`LocalPythonExecutor`, with `modules` authorised and no limit of time."""
     from smolagents.local_python_executor import LocalPythonExecutor  # type: ignore[import-not-found]
 
+    for module in modules:
+        importlib.import_module(module)
     executor = LocalPythonExecutor([*modules, *(f"{module}.*" for module in modules)], timeout_seconds=None)
     executor.send_tools({})
     return lambda code: str(executor(code).logs)
 
 
 def run_actions(executor: Callable[[list[str]], Run], modules: list[str]) -> None:
-    """Obey lines: null makes a fresh executor, a text is an action."""
+    """Obey lines, each the text of an action."""
     run = executor(modules)
     for line in requests():
-        if line is None:
-            run = executor(modules)
-            reply({})
-            continue
         printed, error = "", None
         started = time.perf_counter()
         try:
