@@ -1,8 +1,8 @@
 """A sandbox with much to do: many sessions at once, 1,000 that live, 10,000 one after the other, sag in 64 of them.
 
 Invariant: what was there before is there after; processes, descriptors and temporary files are counted. Memory is the
-proportional set size of all processes, in which a page that forks share counts once. Not covered: page tables and
-sockets in the kernel, some 0.5 MB a session, which no process's numbers show.
+proportional set size of all processes, in which a page that forks share counts once. Not covered: page tables
+and sockets in the kernel, which no process's numbers show.
 """
 
 from __future__ import annotations
