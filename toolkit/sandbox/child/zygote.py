@@ -39,7 +39,8 @@ def main() -> None:
     settle_addresses()
     control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1))
     config = json.load(sys.stdin)
-    _forget_input()
+    # Nothing can be read there. Not a pipe: sessions could open its other end in /proc, and talk to each other.
+    os.dup2(1, 0)
     os.dup2(1, CHANNEL)  # so that nothing else takes the number that every session needs
     sys.path.extend(config["library_paths"])
     try:
@@ -49,13 +50,6 @@ def main() -> None:
         control.send(json.dumps({"event": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}).encode())
     else:
         Zygote(control, config, confinement).obey()
-
-
-def _forget_input() -> None:
-    reader, writer = os.pipe()
-    os.dup2(reader, 0)
-    os.close(reader)
-    os.close(writer)
 
 
 class Zygote:
