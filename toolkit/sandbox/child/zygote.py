@@ -204,6 +204,7 @@ class Zygote:
             if pid not in self._sessions and _alive_child(pid) and os.getpgid(pid) == group:
                 self._enter(int(fork), pid)
                 adopted.append(int(fork))
+        self._end_hidden(group, group)
         self._sweep()
         self._tell(event="adopted", session=session, forks=adopted)
 
@@ -229,14 +230,17 @@ class Zygote:
 
     def _sweep(self) -> None:
         """Kill children that are no sessions, nor forks on their way to be adopted."""
-        try:
-            with open(f"/proc/self/task/{self._pid}/children", encoding="ascii") as file:
-                children = {int(pid) for pid in file.read().split()}
-        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-            return
-        for pid in children.difference(self._sessions):
+        for pid in _children(self._pid).difference(self._sessions):
             if os.getpgid(pid) not in self._forks_left:
                 os.kill(pid, signal.SIGKILL)
+
+    def _end_hidden(self, pid: int, group: int) -> None:
+        """Kill the descendants that `pid`, of a session's process `group`, has kept for itself."""
+        for child in _children(pid):
+            self._end_hidden(child, group)
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(child) == group:
+                    os.kill(child, signal.SIGKILL)
 
     def _end(self) -> None:
         for pid in self._sessions:
@@ -250,6 +254,15 @@ class Zygote:
 
     def _tell(self, **message: object) -> None:
         self._control.send(json.dumps(message).encode())
+
+
+def _children(pid: int) -> set[int]:
+    """Of a process; none if it is gone, or the kernel is one without CONFIG_PROC_CHILDREN."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return {int(child) for child in file.read().split()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
 
 
 def _alive_child(pid: int) -> bool:
