@@ -118,13 +118,18 @@ class Zygote:
         message = json.loads(body)
         order, session = message["do"], message["session"]
         if order == "open":
-            self._open(session, descriptors[0])
+            if descriptors:
+                self._open(session, descriptors[0])
+            else:  # the kernel drops what there is no room for
+                self._tell(event="refused", session=session, message="too many open files")
         elif order == "allow" and session in self._pids:
             self._forks_left[self._pids[session]] = message["forks"]
         elif order == "adopt":
             self._adopt(session, message["forks"])
         elif order == "kill" and session in self._pids:
             os.kill(self._pids[session], signal.SIGKILL)
+        elif order == "kill":  # it was never made, or has just ended
+            self._tell(event="ended", session=session)
         return True
 
     def _open(self, session: int, channel: int) -> None:
