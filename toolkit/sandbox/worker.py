@@ -19,7 +19,7 @@ from functools import partial
 from toolkit.errors import RunError
 from toolkit.sandbox.frames import MalformedFrameError, frame_of, read_forked
 from toolkit.sandbox.launching import command, environment
-from toolkit.sandbox.process import ProcessLostError, SessionProcess
+from toolkit.sandbox.process import FULL, ProcessLostError, SessionProcess
 from toolkit.sandbox.strays import end_strays
 
 Answer = list[int] | str | None
@@ -204,9 +204,9 @@ class Worker:
             raise RunError("no new sandbox session: the worker died")
         try:
             socket.send_fds(self._control, [body], descriptors)
-        except BlockingIOError:
-            return False
         except OSError as error:
+            if error.errno in FULL:
+                return False
             raise RunError("no new sandbox session: the worker is dying") from error
         return True
 

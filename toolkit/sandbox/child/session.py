@@ -51,7 +51,6 @@ def serve(
     """
     _take_over(channel, announce, confinement)
     seed_everything(config["seed"])
-    _limit(unconfined=confinement is None)
     link = Channel(CHANNEL, config["frame_bytes"])
     interpreter = Interpreter(
         frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
@@ -67,6 +66,8 @@ def serve(
         socket.send_fds(announce, [b"gate"], [listener])
         os.close(listener)
         announce.close()
+    # Not before: with few descriptors allowed, the kernel refuses to hand one over while this user has more under way.
+    _limit(unconfined=confinement is None)
     os.dup2(1, 2)  # what actions write there goes nowhere
     _obey(link, interpreter)
 
