@@ -103,7 +103,7 @@ _RPC = [
     Attack("arguments that no parameter has", "rpc", _CALL % ('"echo"', "[1, 2, 3]", '{"self": 1, "value": 2}'), "fine",
            at_1="fine"),
     Attack("a flood of calls", "rpc", "x = 'after'\nwhile True:\n    echo(1)", "tool", at_1="tool"),
-    Attack("a flood of large calls", "rpc", "x = 'after'\nwhile True:\n    echo(['a' * 10] * 9_000)", "tool|timeout",
+    Attack("a flood of large calls", "rpc", "x = 'after'\nwhile True:\n    echo(['a' * 10] * 2_000)", "tool|timeout",
            at_1="tool|timeout"),
     Attack("calls that never read the answer", "rpc", "x = 'after'\nwhile True:\n    os.write(3, frame("
            "'{\"action\": 2, \"call\": \"echo\", \"args\": [1], \"kwargs\": {}}'))", "sandbox|tool|timeout",

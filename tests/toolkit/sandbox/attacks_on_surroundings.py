@@ -43,7 +43,7 @@ names = ['mem', 'environ', 'maps', 'fd/3', 'fd/0', 'fd/1', 'cmdline', 'stack', '
 owners = ['self', str(os.getppid()), '1', '2', str($NEIGHBOUR)]
 attempts = [lambda p=f'/proc/{o}/{n}', f=f: os.open(p, f) for o in owners for n in names for f in (os.O_RDONLY, os.O_RDWR)]
 links = [lambda p=f'/proc/{o}/{n}': os.readlink(p) for o in owners[1:] for n in ('exe', 'cwd', 'root', 'fd/0', 'fd/3')]
-refused(*attempts, *links, by=PLACES | {errno.EISDIR})
+refused(*attempts, *links, by=PLACES | {errno.EISDIR, errno.ENXIO})
 """
 _SECRET = """
 wanted = ''.join($HALVES)
@@ -113,13 +113,7 @@ unreachable(
 """
 _PICKLE = """
 import pickle
-class Run:
-    def __init__(self, code):
-        self.code = code
-    def __reduce__(self):
-        return exec, (self.code,)
-unreachable(*(lambda c=c: pickle.loads(pickle.dumps(Run(c))) for c in (
-    'import os; os.kill(os.getppid(), 0)', 'print("got through:", open("$CANARY").read())')))
+unreachable(lambda: pickle.loads(b'cos\\nkill\\n(I1\\nI0\\ntR.'), lambda: pickle.loads(b'cio\\nopen\\n(V$CANARY\\ntR.').read())
 """
 _CTYPESLIB = """
 try:
