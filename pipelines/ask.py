@@ -11,17 +11,18 @@ from cyclopts import Parameter
 
 from pipelines.generate import GenerateOptions, check_counts, make_setup
 from pipelines.parts import ModelOptions, SandboxChoice, check_sandbox
+from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.search_index import open_index
-from schemas import Step, Task
+from schemas import Candidate, Step, Task
 from schemas.identity import derive_id
 from toolkit.agent.chain import run_chain
 from toolkit.agent.draft import Draft, Finished, FirstThought
-from toolkit.agent.loop import OnStep, run_agent
-from toolkit.agent.policies import Greedy
-from toolkit.agent.setup import Sampling, Setup
+from toolkit.agent.loop import OnStep, run_agent, unseen
+from toolkit.agent.setup import Setup
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import console, note, print_json
 from toolkit.cli.show import ending, step_view
+from toolkit.cli.votes import vote_table
 from toolkit.contracts import Retriever
 from toolkit.dialects.chain_of_thought import first_paragraph
 from toolkit.lake.records import TrajectoryRecord
@@ -34,7 +35,7 @@ async def ask(
     question: Task,
     options: GenerateOptions,
     retriever: Retriever | None,
-    on_step: OnStep = lambda step: None,
+    on_step: OnStep = unseen,
 ) -> Finished:
     """One rollout, kept nowhere; `on_step` sees each step as it happens.
 
@@ -49,7 +50,7 @@ async def ask(
         draft = Draft(setup, question, NO_RUN)
         if setup.first_thoughts is not None:
             draft.first_thought = await _first_thought(setup.first_thoughts, question)
-        return await run_agent(draft, Greedy(), on_step=on_step)
+        return await run_agent(draft, on_step=on_step)
 
 
 async def _first_thought(chains: Setup, question: Task) -> FirstThought | None:
@@ -71,8 +72,12 @@ def ask_command(
     index: Annotated[Path | None, Parameter(help="Index to search with web_search.")] = None,
     tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
     sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
+    policy: Policy = "greedy",
+    sag_samples: SagSamples = 8,
+    vote: Vote = "outcome",
     dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
-    temperature: float = 0.0,
+    temperature: Temperature = None,
+    top_p: TopP = None,
     max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     json: AsJson = False,
@@ -90,8 +95,12 @@ def ask_command(
         index: Index to search with web_search.
         tools: Python files with @tool functions, may be given several times.
         sandbox: best, or unsafe to run model-written code below level 2.
+        policy: How the agent chooses its actions; sag is self-consistent action generation.
+        sag_samples: Actions that compete for a step with sag.
+        vote: What sag's candidates must agree in.
         dialect: How the agent speaks.
-        temperature: Of sampling.
+        temperature: Of sampling; 0, or 0.4 with sag, unless given.
+        top_p: Of sampling; 1, or 0.8 with sag, unless given.
         max_tokens: Most tokens of one completion.
         slips: Share of the oracle's turns that go wrong.
         json: Print all rows as one JSON document.
@@ -107,17 +116,25 @@ def ask_command(
         dialect=dialect,
         tools=tools,
         sandbox=sandbox,
-        sampling=Sampling(temperature, max_tokens=max_tokens),
+        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, max_tokens),
     )
     retriever = open_index(tasks or "", index)
 
-    def on_step(step: Step) -> None:
-        if not json:
-            console.print(step_view(step, dialect, [], full=False))
+    def on_step(step: Step, candidates: list[Candidate]) -> None:
+        if json:
+            return
+        console.print(step_view(step, dialect, [], full=False))
+        if candidates:
+            console.print(vote_table(candidates))
 
     done = asyncio.run(ask(task, options, retriever, on_step))
     if json:
-        rows = {"trajectory": done.trajectory, "steps": done.steps, "tool_calls": done.tool_calls}
+        rows = {
+            "trajectory": done.trajectory,
+            "steps": done.steps,
+            "tool_calls": done.tool_calls,
+            "candidates": done.candidates,
+        }
         print_json({name: _dumped(value) for name, value in rows.items()})
     else:
         console.print(ending(TrajectoryRecord(done.trajectory, task)))

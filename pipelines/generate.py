@@ -26,12 +26,12 @@ from pipelines.parts import (
     build_tools,
     check_sandbox,
 )
+from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.provenance import finished, start_run
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
-from toolkit.agent.policies import Greedy
 from toolkit.agent.runner import Plan, Report, Runner
-from toolkit.agent.setup import Sampling, Setup
+from toolkit.agent.setup import Setup
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contracts import Limits, Retriever
@@ -57,7 +57,7 @@ class GenerateOptions:
     templates: Path | None = None
     tools: tuple[Path, ...] = ()
     sandbox: SandboxChoice = "best"
-    sampling: Sampling = field(default_factory=Sampling)
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -79,7 +79,7 @@ async def generate(
             sandbox_level=setup.sandbox.level if setup.sandbox else None,
             input_commit=lake.snapshot().number,
         )
-        plan = Plan(setup, Greedy(), options.samples, options.first_thoughts, options.in_flight)
+        plan = Plan(setup, options.samples, options.first_thoughts, options.in_flight)
         total = len(tasks) * options.samples
         with progress(run_kind, total, unit="rollouts") as advance:
             runner = Runner(lake, plan, run, progress=lambda report: advance(_done(report), _status(report)))
@@ -98,6 +98,9 @@ async def make_setup(
     Raises:
         InputError: an option will not do.
     """
+    policy = options.policy
+    if policy.sag is not None and options.kind != "agent":
+        raise InputError(f"--policy sag chooses an agent's actions; with --kind {options.kind} there are none")
     dialect, chain = build_dialects(options.dialect, options.kind, options.templates, options.max_steps)
     llm = build_model(options.model, tasks, dialect)
     stack.push_async_callback(llm.close)
@@ -109,14 +112,15 @@ async def make_setup(
         sandbox = await stack.enter_async_context(build_sandbox(tools, options.sandbox, options.limits))
     elif options.kind == "cot_rag" and retriever is None:
         raise InputError("cot_rag puts passages into the prompt; name an --index to find them in")
-    chains = Setup(llm, dialect, chain, kind="cot", role=options.role, sampling=options.sampling)
+    chains = Setup(llm, dialect, chain, kind="cot", role=options.role, sampling=policy.chain_sampling)
     return Setup(
         llm,
         dialect,
         chain,
         kind=options.kind,
         role=options.role,
-        sampling=options.sampling,
+        sampling=policy.agent_sampling,
+        sag=policy.sag,
         max_steps=options.max_steps,
         tools=tools,
         sandbox=sandbox,
@@ -127,8 +131,9 @@ async def make_setup(
 
 
 def _settings(options: GenerateOptions) -> dict[str, object]:
-    """Options as JSON values."""
-    plain: dict[str, object] = orjson.loads(orjson.dumps(asdict(options), default=str))
+    """Options as JSON values, with the sampling that they come to."""
+    resolved = asdict(options) | {"sampling": asdict(options.policy.agent_sampling)}
+    plain: dict[str, object] = orjson.loads(orjson.dumps(resolved, default=str))
     return plain
 
 
@@ -162,10 +167,13 @@ def generate_command(
     index: Annotated[Path | None, Parameter(help="Index to search; Minipedia makes its own.")] = None,
     tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
     sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
+    policy: Policy = "greedy",
+    sag_samples: SagSamples = 8,
+    vote: Vote = "outcome",
     dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
     templates: Annotated[Path | None, Parameter(help="Directory with prompt templates of your own.")] = None,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
+    temperature: Temperature = None,
+    top_p: TopP = None,
     max_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     seed: int = 0,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
@@ -194,10 +202,13 @@ def generate_command(
         index: Index to search with web_search.
         tools: Python files with @tool functions, may be given several times.
         sandbox: best, or unsafe to run model-written code below level 2.
+        policy: How agents choose their actions; sag is self-consistent action generation.
+        sag_samples: Actions that compete for a step with sag.
+        vote: What sag's candidates must agree in.
         dialect: How agents speak.
         templates: Directory with prompt templates of your own.
-        temperature: Of sampling.
-        top_p: Of sampling.
+        temperature: Of sampling; 0, or 0.4 with sag, unless given.
+        top_p: Of sampling; 1, or 0.8 with sag, unless given.
         max_tokens: Most tokens of one completion.
         seed: Of sampling, of the oracle and of the sandbox.
         slips: Share of the oracle's turns that go wrong.
@@ -219,7 +230,7 @@ def generate_command(
         templates=templates,
         tools=tools,
         sandbox=sandbox,
-        sampling=Sampling(temperature, top_p, max_tokens, seed),
+        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, max_tokens, seed),
     )
     if kind == "agent":
         check_sandbox(sandbox)

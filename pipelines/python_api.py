@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.ask import ask as ask_async
@@ -11,11 +12,13 @@ from pipelines.ask import find_task
 from pipelines.generate import GenerateOptions
 from pipelines.generate import generate as generate_async
 from pipelines.parts import ModelOptions, SandboxChoice
+from pipelines.policy import PolicyName, PolicyOptions
 from pipelines.search_index import open_index
 from schemas import Task, TrajectoryKind
 from toolkit.agent.draft import Finished
 from toolkit.agent.runner import Report
 from toolkit.agent.setup import Sampling
+from toolkit.agent.vote import VoteRule
 from toolkit.lake.lake import open_lake
 from toolkit.tasks.source import open_tasks
 
@@ -34,13 +37,16 @@ def generate(
     index: str | Path | None = None,
     tools: Iterable[str | Path] = (),
     sandbox: SandboxChoice = "best",
+    policy: PolicyName = "greedy",
+    sag_samples: int = 8,
+    vote: VoteRule = "outcome",
     sampling: Sampling | None = None,
     in_flight: int = 32,
 ) -> Report:
     """Make teacher trajectories; the options are those of `toolkit generate`.
 
     `tasks` is a spec or path as on the command line, or rows of `schemas.Task`. To be called outside of a
-    running event loop.
+    running event loop. `sampling` replaces that of the policy as a whole.
 
     Raises:
         InputError: an option will not do; nothing was spent.
@@ -55,7 +61,7 @@ def generate(
         in_flight=in_flight,
         tools=tuple(map(Path, tools)),
         sandbox=sandbox,
-        sampling=sampling or Sampling(),
+        policy=_policy(policy, sag_samples, vote, sampling),
     )
     spec = tasks if isinstance(tasks, str) else ""
     retriever = open_index(spec, Path(index) if index else None) if kind != "cot" else None
@@ -73,6 +79,10 @@ def ask(
     index: str | Path | None = None,
     tools: Iterable[str | Path] = (),
     sandbox: SandboxChoice = "best",
+    policy: PolicyName = "greedy",
+    sag_samples: int = 8,
+    vote: VoteRule = "outcome",
+    sampling: Sampling | None = None,
 ) -> Finished:
     """Put one question to one model; the options are those of `toolkit ask`. Nothing is stored.
 
@@ -85,6 +95,11 @@ def ask(
         max_steps=max_steps,
         tools=tuple(map(Path, tools)),
         sandbox=sandbox,
+        policy=_policy(policy, sag_samples, vote, sampling),
     )
     retriever = open_index(tasks or "", Path(index) if index else None)
     return asyncio.run(ask_async(find_task(question, tasks), options, retriever))
+
+
+def _policy(policy: PolicyName, sag_samples: int, vote: VoteRule, sampling: Sampling | None) -> PolicyOptions:
+    return PolicyOptions(policy, sag_samples, vote, **(asdict(sampling) if sampling else {}))

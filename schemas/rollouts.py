@@ -148,7 +148,7 @@ class Trajectory(Row):
     first_thought_source: Id | None = None
     """trajectory_id of the chain of thought that the first thought was taken from. Null: no ftp."""
     sampling: Json | None = None
-    """Temperature, top_p, max_tokens, seed, policy as one JSON object. Null: not known."""
+    """Temperature, top_p, max_tokens, seed, policy (with sag: n, vote) as one JSON object. Null: not known."""
     stop_reason: StopReason
     """Why the rollout ended."""
     final_answer: str | None = None
@@ -168,7 +168,7 @@ class Trajectory(Row):
     prompt_tokens: Count | None = None
     """Tokens read, summed over the calls. Null: not counted."""
     completion_tokens: Count | None = None
-    """Tokens written, summed over the calls. Null: not counted."""
+    """Tokens written, summed over the calls, candidates that were not chosen included. Null: not counted."""
     cost_usd: NonNegative | None = None
     """Price of the calls in US dollars. Null: not known."""
     latency_ms: NonNegative | None = None
@@ -215,9 +215,9 @@ class Step(Row):
     finish_reason: FinishReason | None = None
     """Why the model stopped writing. Null: not reported."""
     prompt_tokens: Count | None = None
-    """Tokens read by this call. Null: not counted."""
+    """Tokens read for this step. Null: not counted."""
     completion_tokens: Count | None = None
-    """Tokens written by this call. Null: not counted."""
+    """Tokens of `completion` that the model wrote. Null: not counted."""
     token_ids: list[TokenId] | None = None
     """Ids of the written tokens. Null: the server does not give them."""
     logprobs: list[LogProb] | None = None
@@ -267,25 +267,26 @@ class Candidate(Row):
     candidate_index: Count
     """Position among the samples, from 0."""
     completion: str
-    """The model's exact text."""
+    """The model's exact text, injected prefix included, as in `steps`."""
     thought: str | None = None
     """The thought. Null: none, or not parsed."""
     code: str | None = None
     """The action. Null: it could not be parsed."""
     status: CandidateStatus
-    """What became of it."""
+    """What had become of it when the vote was held."""
     observation: str | None = None
-    """What it would have been shown. Null: it did not run."""
+    """What the agent would be shown of it. Null: it did not run, or not to its end."""
     final_answer: str | None = None
     """The answer it gave. Null: it gave none."""
     error: str | None = None
     """The error message. Null: no error."""
     outcome_key: str | None = None
-    """Normalized outcome that the vote groups by. Null: it has no vote (failed or held)."""
+    """What the vote groups by, as JSON text: the normalized outcome or, if held, the calls it made and waits to make.
+    Null: it failed and had no vote."""
     votes: Count
     """Candidates with the same outcome_key, itself included; 0 without a vote."""
     chosen: bool
-    """Whether the trajectory went on from it."""
+    """Whether the trajectory went on from it: the earliest of those with most votes."""
     completion_tokens: Count | None = None
     """Tokens written. Null: not counted."""
     token_ids: list[TokenId] | None = None

@@ -27,8 +27,11 @@ class RollUps(TypedDict):
     completion_tokens: int | None
 
 
-def roll_ups(steps: Sequence[Step], *, n_tool_calls: int) -> RollUps:
-    """Roll-ups of `steps` and the number of their tool calls."""
+def roll_ups(steps: Sequence[Step], *, n_tool_calls: int, written: Iterable[int | None] | None = None) -> RollUps:
+    """Roll-ups of `steps` and the number of their tool calls.
+
+    `written` are the tokens written for each step where several candidates were (sag). None: what the steps say.
+    """
     kinds = Counter(step.error_kind for step in steps)
     failed = len(steps) - kinds["none"]
     return RollUps(
@@ -38,7 +41,7 @@ def roll_ups(steps: Sequence[Step], *, n_tool_calls: int) -> RollUps:
         execution_errors=kinds["execution"],
         other_errors=failed - kinds["parse"] - kinds["execution"],
         prompt_tokens=total(step.prompt_tokens for step in steps),
-        completion_tokens=total(step.completion_tokens for step in steps),
+        completion_tokens=total((step.completion_tokens for step in steps) if written is None else written),
     )
 
 

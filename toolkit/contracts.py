@@ -56,6 +56,9 @@ class Completion:
     """Tokens read; of several samples of one request only the first one states them. None: not counted."""
     completion_tokens: int | None = None
     """Tokens written. None: not counted."""
+    sampled_tokens: int | None = None
+    """Tokens written by all samples of the request, stated by the first one where the server counts only those.
+    None: the sum of what each one wrote."""
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
 
@@ -82,7 +85,7 @@ class LLM(Protocol):
         ...
 
     async def complete(self, request: CompletionRequest) -> list[Completion]:
-        """`request.n` samples.
+        """`request.n` samples, or fewer, at least one, where the server cannot draw as many at once.
 
         Raises:
             ModelError: no answer after all retries.

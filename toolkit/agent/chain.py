@@ -37,7 +37,7 @@ async def run_chain(draft: Draft) -> Finished:
     except ModelError as error:
         return draft.finish("error", error=str(error))
     answer = final_answer(completion.text)
-    draft.steps.append(
+    draft.add(
         Step(
             trajectory_id=draft.trajectory_id,
             attempt=draft.attempt,
@@ -49,7 +49,8 @@ async def run_chain(draft: Draft) -> Finished:
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             latency_ms=(time.perf_counter() - asked) * 1000,
-        )
+        ),
+        written=completion.completion_tokens,
     )
     return draft.finish("max_steps" if answer is None else "final_answer", final_answer=answer)
 

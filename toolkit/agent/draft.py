@@ -50,12 +50,19 @@ class Draft:
     steps: list[Step] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    written: list[int | None] = field(default_factory=list)
+    """Tokens written for each step, candidates that were not chosen included. None: not counted."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def trajectory_id(self) -> str:
         """The id that all its rows carry."""
         return self.setup.trajectory_id(self.task.task_id, self.sample_index)
+
+    def add(self, step: Step, *, written: int | None) -> None:
+        """Record a step, for which `written` tokens were written in all."""
+        self.steps.append(step)
+        self.written.append(written)
 
     def add_tool_uses(self, step_index: int, uses: tuple[ToolUse, ...]) -> None:
         """Record the tool calls of a step."""
@@ -102,6 +109,6 @@ class Draft:
             started_at=self.started_at,
             finished_at=now,
             content_hash=content_hash(self.task.question, self.steps, final_answer),
-            **roll_ups(self.steps, n_tool_calls=len(self.tool_calls)),
+            **roll_ups(self.steps, n_tool_calls=len(self.tool_calls), written=self.written),
         )
         return Finished(trajectory, self.steps, self.tool_calls, self.candidates)

@@ -10,18 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from schemas import Step
+from schemas import Candidate, Step
+from toolkit.agent.candidates import candidate_rows
 from toolkit.agent.draft import Draft, Finished
-from toolkit.agent.policies import Policy, Taken
+from toolkit.agent.policies import Taken, policy_of
 from toolkit.contracts import ChatMessage, CompletionRequest
 from toolkit.errors import ModelError
 
-OnStep = Callable[[Step], None]
+OnStep = Callable[[Step, list[Candidate]], None]
+"""Sees a step and, with sag, the candidates that competed for it."""
 
 
-async def run_agent(draft: Draft, policy: Policy, *, on_step: OnStep = lambda step: None) -> Finished:
+def unseen(step: Step, candidates: list[Candidate]) -> None:
+    """Nobody looks on."""
+
+
+async def run_agent(draft: Draft, *, on_step: OnStep = unseen) -> Finished:
     """Run one rollout to its end; `on_step` sees every step as it happens."""
     setup = draft.setup
+    take_step = policy_of(setup)
     if setup.sandbox is None:
         raise ValueError("an agent needs a sandbox")
     session = await setup.sandbox.open()
@@ -29,12 +36,15 @@ async def run_agent(draft: Draft, policy: Policy, *, on_step: OnStep = lambda st
         for step_index in range(setup.max_steps):
             request = _request(draft, step_index)
             try:
-                taken = await policy.step(setup, session, request)
+                taken = await take_step(setup, session, request)
             except ModelError as error:
                 return draft.finish("error", error=str(error))
             session = taken.session
-            step = _record(draft, step_index, request.prefix or "", taken)
-            on_step(step)
+            prefix = request.prefix or ""
+            candidates = list(candidate_rows(draft, step_index, prefix, taken.contenders))
+            step = _record(draft, step_index, prefix, taken)
+            draft.candidates += candidates
+            on_step(step, candidates)
             if step.is_final and taken.outcome is not None:
                 return draft.finish("final_answer", final_answer=taken.outcome.final_answer)
         return draft.finish("max_steps")
@@ -88,13 +98,12 @@ def _record(draft: Draft, step_index: int, prefix: str, taken: Taken) -> Step:
         error=taken.action.error if outcome is None else outcome.error,
         is_final=final,
         finish_reason=completion.finish_reason,
-        prompt_tokens=completion.prompt_tokens,
+        prompt_tokens=taken.samples.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         token_ids=list(completion.token_ids) if completion.token_ids is not None else None,
         logprobs=list(completion.logprobs) if completion.logprobs is not None else None,
         latency_ms=taken.latency_ms,
         action_ms=outcome.duration_ms if outcome is not None else None,
     )
-    draft.steps.append(step)
-    draft.candidates += taken.candidates
+    draft.add(step, written=taken.samples.completion_tokens)
     return step

@@ -20,7 +20,6 @@ from toolkit.agent.chain import run_chain
 from toolkit.agent.draft import Draft, Finished, FirstThought
 from toolkit.agent.known import Known, load_known
 from toolkit.agent.loop import run_agent
-from toolkit.agent.policies import Policy
 from toolkit.agent.setup import Setup
 from toolkit.dialects.chain_of_thought import first_paragraph
 from toolkit.errors import ToolkitError
@@ -64,7 +63,6 @@ class Plan:
     """What to run."""
 
     setup: Setup
-    policy: Policy
     samples: int = 1
     """Rollouts of each question."""
     first_thoughts: int = 1
@@ -138,7 +136,7 @@ class Runner:
             if isinstance(thought, str):
                 return draft.finish("error", error=thought)
             draft.first_thought = thought
-        return await run_agent(draft, self._plan.policy)
+        return await run_agent(draft)
 
     def _draft(self, setup: Setup, task: Task, sample_index: int) -> Draft:
         attempt = self._known.next_attempt(setup.trajectory_id(task.task_id, sample_index))

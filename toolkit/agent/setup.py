@@ -11,6 +11,8 @@ from functools import cached_property
 
 from schemas import Model, Prompt, Role, TrajectoryKind
 from schemas.identity import canonical_json, derive_id, prompt_hash
+from toolkit.agent.vote import VERSION as VOTE_VERSION
+from toolkit.agent.vote import VoteRule
 from toolkit.contracts import LLM, Identity, Retriever, Sandbox, Tool
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
@@ -27,6 +29,15 @@ class Sampling:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sag:
+    """Self-consistent action generation: several actions are sampled for each step, and their outcomes vote."""
+
+    n: int = 8
+    """Actions that compete for a step."""
+    vote: VoteRule = "outcome"
+
+
 @dataclass(frozen=True)
 class Setup:
     """Everything that the rollouts of one run share."""
@@ -39,6 +50,8 @@ class Setup:
     kind: TrajectoryKind = "agent"
     role: Role = "teacher"
     sampling: Sampling = field(default_factory=Sampling)
+    sag: Sag | None = None
+    """How an agent's actions are chosen. None: greedily, the one that was sampled."""
     max_steps: int = 5
     """Most actions of an agent; a chain of thought is one step."""
     tools: dict[str, Tool] = field(default_factory=dict)
@@ -60,7 +73,8 @@ class Setup:
 
     @cached_property
     def identity(self) -> Identity:
-        """What the ids derive from."""
+        """What the ids derive from; what a greedy agent has no use for is left out."""
+        sag = {"sag": {**asdict(self.sag), "version": VOTE_VERSION}} if self.sag else {}
         tools = [{"signature": tool.signature, "effect": tool.effect} for tool in self.tools.values()]
         return {
             "kind": self.kind,
@@ -74,6 +88,7 @@ class Setup:
             "sampling": asdict(self.sampling),
             "max_steps": self.max_steps if self.kind == "agent" else 1,
             "first_thoughts": self.first_thoughts.identity_hash if self.first_thoughts else None,
+            **sag,
         }
 
     @property
@@ -113,4 +128,7 @@ class Setup:
 
     def sampling_json(self) -> str:
         """The `sampling` column."""
-        return canonical_json(asdict(self.sampling))
+        policy: dict[str, object] = {}
+        if self.kind == "agent":
+            policy = {"policy": "sag", **asdict(self.sag)} if self.sag else {"policy": "greedy"}
+        return canonical_json(asdict(self.sampling) | policy)

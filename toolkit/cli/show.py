@@ -13,9 +13,10 @@ from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
-from schemas import Step, ToolCall
+from schemas import Candidate, Step, ToolCall
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import clean, console, print_json
+from toolkit.cli.votes import vote_line, vote_table
 from toolkit.lake.lake import open_lake
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.selections import find_trajectory
@@ -30,7 +31,7 @@ def show_command(
     *,
     lake: LakePath = DEFAULT_LAKE,
     at: At = None,
-    full: Annotated[bool, Parameter(negative="", help="Show observations whole.")] = False,
+    full: Annotated[bool, Parameter(negative="", help="Show observations and votes whole.")] = False,
     json: AsJson = False,
 ) -> None:
     """Print one trajectory for reading.
@@ -39,7 +40,7 @@ def show_command(
         trajectory: Its id, or the beginning of it.
         lake: Directory of the lake.
         at: Read the lake as it was after this commit.
-        full: Show observations whole, not only their first lines.
+        full: Show observations whole, not only their first lines, and each vote candidate by candidate.
         json: Print all its rows as one JSON document.
     """
     connection = open_lake(lake).snapshot(at).connect()
@@ -47,23 +48,32 @@ def show_command(
     record = next(read_records(connection, f"SELECT '{trajectory_id}' AS trajectory_id"))
     relation = connection.sql(f"SELECT * FROM scores WHERE trajectory_id = '{trajectory_id}' ORDER BY scorer")
     scores = relation.to_arrow_table().to_pylist()
+    relation = connection.sql(
+        f"SELECT * FROM candidates WHERE trajectory_id = '{trajectory_id}' ORDER BY step_index, candidate_index"
+    )
+    candidates = [Candidate.model_validate(row) for row in relation.to_arrow_table().to_pylist()]
     if json:
-        print_json(_as_json(record, scores))
+        print_json(_as_json(record, candidates, scores))
         return
     console.print(_header(record, scores))
     for step in record.steps:
         calls = record.calls_of(step.step_index)
         console.print(step_view(step, record.trajectory.dialect, calls, full=full))
+        if competed := [candidate for candidate in candidates if candidate.step_index == step.step_index]:
+            console.print(vote_table(competed) if full else Padding(vote_line(competed), (0, 0, 0, 4)))
     console.print(ending(record))
 
 
-def _as_json(record: TrajectoryRecord, scores: list[dict[str, object]]) -> dict[str, object]:
+def _as_json(
+    record: TrajectoryRecord, candidates: list[Candidate], scores: list[dict[str, object]]
+) -> dict[str, object]:
     return {
         "trajectory": record.trajectory.model_dump(),
         "task": record.task.model_dump() if record.task else None,
         "system_prompt": record.system_prompt,
         "steps": [step.model_dump() for step in record.steps],
         "tool_calls": [call.model_dump() for call in record.tool_calls],
+        "candidates": [candidate.model_dump() for candidate in candidates],
         "scores": scores,
     }
 

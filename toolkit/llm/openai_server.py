@@ -107,7 +107,7 @@ class OpenAIServer:
         return body
 
     async def complete(self, request: CompletionRequest) -> list[Completion]:
-        """`request.n` samples; retries what may pass, with growing pauses.
+        """`request.n` samples, or as many as the server gives at once; retries what may pass, with growing pauses.
 
         Raises:
             ModelError: refused, or no answer after all retries.
@@ -164,17 +164,19 @@ class OpenAIServer:
 
 def _completions(answer: dict[str, Any], n: int) -> list[Completion]:
     choices = answer["choices"]
-    if len(choices) != n:
+    if not 0 < len(choices) <= n:
         raise ValueError(f"asked for {n} samples, got {len(choices)}")
     usage = answer.get("usage") or {}
-    # A server counts written tokens over all samples; a single one is the usual case.
-    written = usage.get("completion_tokens") if n == 1 else None
+    # A server counts written tokens over all samples; of a single one they are its own.
+    written = usage.get("completion_tokens")
+    single = len(choices) == 1
     return [
         Completion(
             text=choice["message"]["content"] or "",
             finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
             prompt_tokens=usage.get("prompt_tokens") if index == 0 else None,
-            completion_tokens=written,
+            completion_tokens=written if single else None,
+            sampled_tokens=written if index == 0 and not single else None,
         )
         for index, choice in enumerate(sorted(choices, key=lambda choice: choice.get("index", 0)))
     ]

@@ -1,51 +1,21 @@
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
-from schemas import Step, Task
+from scripted_rollouts import CHAIN, DIALECT, act, rollout
+
+from schemas import Step
 from schemas.identity import derive_id
-from toolkit.agent.draft import Draft, Finished, FirstThought
-from toolkit.agent.loop import run_agent
-from toolkit.agent.policies import Greedy
-from toolkit.agent.setup import Sampling, Setup
-from toolkit.contracts import Tool
+from toolkit.agent.setup import Sag, Sampling, Setup
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
-from toolkit.llm.scripted import Script, ScriptedLLM
-from toolkit.sandbox import ProcessSandbox
+from toolkit.llm.scripted import ScriptedLLM
 from toolkit.tools import load_tools
-
-DIALECT, CHAIN = load_dialect("codeact"), ChainOfThought()
-TASK = Task(task_id=derive_id("task", "t"), dataset="d", question="How much is it?", answers=["42"], domain="math")
-NO_TOOLS: dict[str, Tool] = {}
-
-
-def act(code: str, thought: str | None = "now") -> str:
-    return DIALECT.render(thought, code)
-
-
-def rollout(
-    script: Script,
-    *,
-    tools: dict[str, Tool] = NO_TOOLS,
-    max_steps: int = 5,
-    thought: str | None = None,
-    on_step: Callable[[Step], None] = lambda step: None,
-) -> tuple[Finished, ScriptedLLM]:
-    async def run() -> tuple[Finished, ScriptedLLM]:
-        llm = ScriptedLLM(script)
-        async with ProcessSandbox(tools) as sandbox:
-            setup = Setup(llm, DIALECT, CHAIN, max_steps=max_steps, tools=tools, sandbox=sandbox)
-            first = FirstThought(thought, derive_id("cot")) if thought else None
-            draft = Draft(setup, TASK, derive_id("run"), first_thought=first)
-            return await run_agent(draft, Greedy(), on_step=on_step), llm
-
-    return asyncio.run(run())
 
 
 def test_state_lasts_and_the_answer_ends_the_rollout() -> None:
     seen: list[Step] = []
-    done, _ = rollout([act("x = 40\nprint(x)"), act("final_answer(x + 2)"), "never asked"], on_step=seen.append)
+    done, _ = rollout(
+        [act("x = 40\nprint(x)"), act("final_answer(x + 2)"), "never asked"], on_step=lambda step, _: seen.append(step)
+    )
     assert (done.trajectory.stop_reason, done.trajectory.final_answer, done.trajectory.n_steps) == (
         "final_answer",
         "42",
@@ -131,6 +101,17 @@ def test_ids_follow_what_is_asked_and_not_how_it_is_run() -> None:
         Setup(ScriptedLLM([]), load_dialect("smolagents"), CHAIN),
         Setup(ScriptedLLM([]), DIALECT, CHAIN, sampling=Sampling(seed=1)),
         Setup(ScriptedLLM([]), DIALECT, CHAIN, kind="cot"),
+        Setup(ScriptedLLM([]), DIALECT, CHAIN, sag=Sag()),
+        Setup(ScriptedLLM([]), DIALECT, CHAIN, sag=Sag(4)),
+        Setup(ScriptedLLM([]), DIALECT, CHAIN, sag=Sag(vote="stdout")),
         Setup(ScriptedLLM([]), DIALECT, CHAIN, first_thoughts=Setup(ScriptedLLM([]), DIALECT, CHAIN, kind="cot")),
     ]
-    assert len({base.identity_hash, *(setup.identity_hash for setup in changed)}) == 6
+    assert len({base.identity_hash, *(setup.identity_hash for setup in changed)}) == 9
+
+
+def test_ids_of_greedy_agents_are_those_from_before_there_was_sag() -> None:
+    """Only a change of the prompts or of the dialect may change these; then they are renewed here."""
+    chains = Setup(ScriptedLLM([]), DIALECT, CHAIN, kind="cot")
+    assert Setup(ScriptedLLM([]), DIALECT, CHAIN).identity_hash == "e4a3402deecbb198587a02a0"
+    with_thoughts = Setup(ScriptedLLM([]), DIALECT, CHAIN, first_thoughts=chains)
+    assert with_thoughts.identity_hash == "3d7269f2c8b9e784692a8185"

@@ -97,7 +97,7 @@ _RPC = [
            "any", at_1="any", keeps_state=False),
     Attack("a forged report before the true one", "rpc", f"os.write(3, frame({_REPORT % 2!r}))", "any", at_1="any",
            keeps_state=False),
-    Attack("descriptors for the host", "rpc", _DESCRIPTORS, "sandbox|timeout", at_1="sandbox|timeout"),
+    Attack("descriptors for the host", "rpc", _DESCRIPTORS, "sandbox|timeout|execution", at_1="sandbox|timeout"),
     Attack("a tool that is none", "rpc", _CALL % ('"__import__"', '["os"]', "{}"), "fine", at_1="fine"),
     Attack("a tool by an attribute", "rpc", _CALL % ('"echo.__globals__"', "[]", "{}"), "fine", at_1="fine"),
     Attack("arguments that no parameter has", "rpc", _CALL % ('"echo"', "[1, 2, 3]", '{"self": 1, "value": 2}'), "fine",

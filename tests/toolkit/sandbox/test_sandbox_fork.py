@@ -7,18 +7,24 @@ import pytest
 
 from toolkit.contracts import Outcome, Tool
 from toolkit.errors import RunError
-from toolkit.sandbox import Limits, Sandbox
+from toolkit.sandbox import Limits, Sandbox, probe
 
-MODULES = ("itertools", "math", "random", "time")
+MODULES = ("itertools", "math", "os", "random", "time")
+LEVELS = range(1, probe().level + 1)
 
 
 def forked(
-    before: list[str], candidates: list[str], after: str, tools: Mapping[str, Tool] | None = None, timeout_s: float = 5
+    before: list[str],
+    candidates: list[str],
+    after: str,
+    tools: Mapping[str, Tool] | None = None,
+    timeout_s: float = 5,
+    level: int | None = None,
 ) -> tuple[list[Outcome], Outcome]:
     """Run `before`, each candidate in a fork of its own, then `after` in the original."""
 
     async def main() -> tuple[list[Outcome], Outcome]:
-        async with Sandbox(tools, Limits(step_timeout_s=timeout_s), modules=MODULES) as sandbox:
+        async with Sandbox(tools, Limits(step_timeout_s=timeout_s), modules=MODULES, level=level) as sandbox:
             session = await sandbox.open()
             for code in before:
                 await session.run(code)
@@ -29,8 +35,9 @@ def forked(
     return asyncio.run(main())
 
 
-def test_three_candidates_that_count_up_from_ten_all_print_eleven() -> None:
-    outcomes, after = forked(["total = 10"], ["total += 1\nprint(total)"] * 3, "total += 1\nprint(total)")
+@pytest.mark.parametrize("level", LEVELS)
+def test_three_candidates_that_count_up_from_ten_all_print_eleven(level: int) -> None:
+    outcomes, after = forked(["total = 10"], ["total += 1\nprint(total)"] * 3, "total += 1\nprint(total)", level=level)
     assert [outcome.stdout for outcome in outcomes] == ["11\n"] * 3
     assert after.stdout == "11\n"
 
@@ -44,8 +51,9 @@ def test_three_candidates_that_count_up_from_ten_all_print_eleven() -> None:
         ("def f(seen=[]):\n    seen.append(1)\n    return len(seen)\nx = f()", "f()", "2"),
     ],
 )
-def test_no_kind_of_state_leaks_between_forks(before: str, step: str, expected: str) -> None:
-    outcomes, after = forked([before], [step] * 3, step)
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_kind_of_state_leaks_between_forks(before: str, step: str, expected: str, level: int) -> None:
+    outcomes, after = forked([before], [step] * 3, step, level=level)
     assert [outcome.value for outcome in outcomes] == [expected] * 3
     assert after.value == expected
 
@@ -111,11 +119,70 @@ def test_a_state_that_cannot_be_rebuilt_is_said_to_be_so() -> None:
 
     tools = {"echo": Tool("echo", "echo(text: str) -> str", "", echo)}
     (outcome,), after = forked(
-        ["import time\nx = echo(str(time.perf_counter_ns()))"], ["len(x) > 0"], "len(x) > 0", tools
+        ["import time\nx = echo(str(time.perf_counter_ns()))"], ["len(x) > 0"], "len(x) > 0", tools, level=1
     )
     assert (outcome.ok, outcome.error_kind) == (False, "sandbox")
     assert "action 1, run again to rebuild the session, failed: it called echo differently" in str(outcome.error)
     assert after.value == "True"
+
+
+TELL_TALES = [
+    "{object() for _ in range(9)}",
+    "class A:\n    pass\n[A(), A.__init__, lambda: 0]",
+    "{A(), A(), A()}",
+    "id(object())",
+    "hash('text'), hash(object())",
+    "random.random(), random.gauss(0, 1)",
+]
+
+
+@pytest.mark.parametrize("code", TELL_TALES)
+def test_equal_code_gives_equal_text_in_every_fork_and_in_every_run(code: str) -> None:
+    before = ["import random\nclass A:\n    pass", "random.gauss(0, 1)"]
+    (first, *others), _ = forked(before, [code] * 4, code)
+    again, _ = forked(before, [code] * 2, code)
+    assert first.ok
+    assert {each.value for each in (*others, *again)} == {first.value}
+
+
+def test_the_winners_process_goes_on_and_is_not_run_again() -> None:
+    async def main() -> list[Outcome]:
+        async with Sandbox(modules=MODULES) as sandbox:
+            session = await sandbox.open()
+            # What a replay would not bring back.
+            await session.run("import os, time\nx = time.perf_counter_ns(), os.urandom(8)")
+            seen = await session.run("x")
+            winner = (await session.fork(2))[0]
+            await session.close()
+            return [seen, await winner.run("x")]
+
+    seen, kept = asyncio.run(main())
+    assert kept.value == seen.value
+
+
+PATCH = "import os, sys, time\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'fork_into'):\n        m.fork_into = "
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "import os\nos.fork = os._exit",
+        PATCH + "print",
+        PATCH + "lambda channels: [1, 2]",
+        PATCH + "lambda channels: time.sleep(60)",
+        PATCH + "lambda channels: [os.fork() or time.sleep(60), os.fork() or time.sleep(60)]",
+    ],
+)
+def test_a_base_that_spoils_its_forks_gets_forks_all_the_same(spoil: str) -> None:
+    outcomes, after = forked(["x = 10\nimport sys", spoil], ["x += 1\nx"] * 2, "x", timeout_s=0.5)
+    assert [outcome.value for outcome in outcomes] == ["11", "11"]
+    assert after.value == "10"
+
+
+def test_forty_forks_are_forty_sessions() -> None:
+    outcomes, after = forked(["x = []"], [f"x.append({n})\nx" for n in range(40)], "x")
+    assert [outcome.value for outcome in outcomes] == [f"[{n}]" for n in range(40)]
+    assert after.value == "[]"
 
 
 def test_a_closed_session_cannot_be_forked() -> None:

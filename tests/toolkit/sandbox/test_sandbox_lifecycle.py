@@ -14,7 +14,7 @@ import pytest
 import toolkit.sandbox.child
 from toolkit.contracts import Outcome
 from toolkit.errors import InputError, RunError
-from toolkit.sandbox import Limits, Sandbox, require_level
+from toolkit.sandbox import Limits, Sandbox, probe, require_level
 
 Play = Callable[..., list[Outcome]]
 MODULES = ("math", "os", "random", "time")
@@ -41,7 +41,10 @@ def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_two_hundred_sessions_leave_nothing_behind() -> None:
     async def lead_a_life(sandbox: Sandbox, number: int) -> None:
         session = await sandbox.open()
-        await session.run("with open('note', 'w') as f:\n    n = f.write('x')")
+        await session.run("x = 1")
+        if number % 3 == 0:
+            for fork in await session.fork(2):
+                await fork.close()
         if number % 10 == 0:
             await session.run("import os\nos._exit(1)")
             await session.run("1")
@@ -49,7 +52,7 @@ def test_two_hundred_sessions_leave_nothing_behind() -> None:
             await session.close()
 
     async def main() -> tuple[int, int, int]:
-        async with Sandbox(modules=MODULES) as sandbox:
+        async with Sandbox(modules=MODULES, workers=1) as sandbox:
             await (await sandbox.open()).close()
             during = leftovers()
             for start in range(0, 200, 20):
@@ -107,7 +110,7 @@ def test_processes_that_a_session_started_go_with_it() -> None:
 
     async def main() -> None:
         before = len(psutil.Process().children(recursive=True))
-        async with Sandbox(modules=MODULES) as sandbox:
+        async with Sandbox(modules=MODULES, level=1) as sandbox:
             session = await sandbox.open()
             await session.run(code)
             await session.close()
@@ -159,7 +162,7 @@ def test_actions_of_one_session_wait_for_each_other() -> None:
 
 def test_sessions_outlive_their_worker() -> None:
     async def main() -> list[Outcome]:
-        async with Sandbox(modules=MODULES) as sandbox:
+        async with Sandbox(modules=MODULES, level=1, workers=1) as sandbox:
             first, second = await sandbox.open(), await sandbox.open()
             await first.run("x = 'kept'")
             killed = await second.run("import os\nos.kill(os.getppid(), 9)\nwhile True: pass")
@@ -168,6 +171,32 @@ def test_sessions_outlive_their_worker() -> None:
     killed, kept, fresh = asyncio.run(main())
     assert killed.error_kind == "sandbox"
     assert (kept.value, fresh.value) == ("'kept'", "1")
+
+
+@pytest.mark.parametrize("level", range(1, probe().level + 1))
+def test_a_killed_zygote_takes_everything_along_and_sessions_come_back(level: int) -> None:
+    others = psutil.Process().children(recursive=True)
+
+    async def main() -> tuple[int, list[Outcome]]:
+        async with Sandbox(modules=MODULES, level=level, workers=1) as sandbox:
+            first, second = await sandbox.open(), await sandbox.open()
+            await first.run("x = 'kept'")
+            (fork,) = await first.fork(1)
+            busy = [asyncio.create_task(each.run("while True: pass")) for each in (second, fork)]
+            await asyncio.sleep(0.1)
+            started = psutil.Process().children(recursive=True)
+            victims = [each for each in started if each not in others]
+            max(victims, key=lambda each: len(each.children())).kill()
+            lost = await asyncio.gather(*busy)
+            left = psutil.wait_procs(victims, timeout=5)[1]
+            return len(left), [*lost, await first.run("x"), await fork.run("x")]
+
+    before = leftovers()
+    left, (*lost, kept, forked) = asyncio.run(main())
+    assert left == 0
+    assert [outcome.error_kind for outcome in lost] == ["sandbox", "sandbox"]
+    assert (kept.value, forked.value) == ("'kept'", "'kept'")
+    assert leftovers() == before
 
 
 CHANCE = [
@@ -211,7 +240,8 @@ def test_another_seed_gives_other_chance() -> None:
 
 
 def test_level_1_is_refused_unless_it_is_asked_for() -> None:
-    assert Sandbox(modules=MODULES).level == 1
+    assert Sandbox(modules=MODULES, level=1).level == 1
+    assert Sandbox(modules=MODULES).level == probe().level >= 2
     require_level(1, unsafe=True)
     require_level(2)
     with pytest.raises(InputError, match="level 1: a separate process with resource limits only.*--sandbox unsafe"):

@@ -23,7 +23,7 @@ def fork_into(channels: Sequence[int]) -> list[int] | int:
     """
     chance = random.getstate()
     reader, writer = pipe()
-    starter = fork()
+    starter = _fork_or_none()
     if starter == 0:
         close(reader)
         own = _start(channels, writer)
@@ -40,8 +40,16 @@ def fork_into(channels: Sequence[int]) -> list[int] | int:
     while data := read(reader, _PID_BYTES * len(channels)):
         ids += data
     close(reader)
-    waitpid(starter, 0)
+    if starter is not None:
+        waitpid(starter, 0)
     return [int.from_bytes(ids[at : at + _PID_BYTES], "big") for at in range(0, len(ids), _PID_BYTES)]
+
+
+def _fork_or_none() -> int | None:
+    try:
+        return fork()
+    except OSError:  # the system has no more processes or memory
+        return None
 
 
 def _start(channels: Sequence[int], writer: int) -> int:
@@ -49,7 +57,9 @@ def _start(channels: Sequence[int], writer: int) -> int:
     starting = True
     try:
         for channel in channels:
-            process = fork()
+            process = _fork_or_none()
+            if process is None:
+                break
             if process == 0:
                 starting = False
                 return channel

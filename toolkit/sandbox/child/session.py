@@ -42,7 +42,7 @@ class MemoryLimit:
         resource.setrlimit(resource.RLIMIT_AS, (self._hard, self._hard))
 
 
-def serve(
+def be_session(
     channel: int, announce: socket.socket | None, config: dict[str, Any], confinement: Confinement | None
 ) -> None:
     """Be the session whose host end is `channel`, until the host goes away.

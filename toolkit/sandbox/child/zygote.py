@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from .confinement import Confinement
 from .gate import answer_fork
 from .preloading import preload, settle_addresses
-from .session import CHANNEL, serve
+from .session import CHANNEL, be_session
 
 _SUBREAPER = 36
 _PARENT_DEATH_SIGNAL = 1
@@ -49,7 +49,7 @@ def main() -> None:
     except Exception as error:  # whatever a library raises on import, the host must hear of it
         control.send(json.dumps({"event": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}).encode())
     else:
-        Zygote(control, config, confinement).obey()
+        Zygote(control, config, confinement).serve()
 
 
 class Zygote:
@@ -81,7 +81,7 @@ class Zygote:
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         self._poll.register(self._wakeup.fileno(), select.EPOLLIN)
 
-    def obey(self) -> None:
+    def serve(self) -> None:
         """Serve the host until it closes its end."""
         try:
             self._tell(event="ready")
@@ -93,8 +93,8 @@ class Zygote:
 
     def _turn(self) -> bool:
         events = dict(self._poll.poll())
-        # The host first: what it has allowed must be known before a session asks for it.
-        if events.pop(self._control.fileno(), 0) and not self._obey_once():
+        # The host first, and to the end: what it has allowed must be known before a session asks for it.
+        if events.pop(self._control.fileno(), 0) and not self._obey_all():
             return False
         if events.pop(self._wakeup.fileno(), 0):
             with contextlib.suppress(BlockingIOError):
@@ -111,11 +111,15 @@ class Zygote:
                 os.close(descriptor)
         return True
 
-    def _obey_once(self) -> bool:
-        body, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
-        if not body:
-            return False
-        message = json.loads(body)
+    def _obey_all(self) -> bool:
+        while select.select([self._control], [], [], 0)[0]:
+            body, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
+            if not body:
+                return False
+            self._obey(json.loads(body), descriptors)
+        return True
+
+    def _obey(self, message: dict[str, Any], descriptors: list[int]) -> None:
         order, session = message["do"], message["session"]
         if order == "open":
             if descriptors:
@@ -130,7 +134,6 @@ class Zygote:
             os.kill(self._pids[session], signal.SIGKILL)
         elif order == "kill":  # it was never made, or has just ended
             self._tell(event="ended", session=session)
-        return True
 
     def _open(self, session: int, channel: int) -> None:
         ours = theirs = None
@@ -160,7 +163,7 @@ class Zygote:
         try:
             self._prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
             if os.getppid() == self._pid:
-                serve(channel, announce, self._config, self._confinement)
+                be_session(channel, announce, self._config, self._confinement)
             status = 0
         except Exception:
             traceback.print_exc()
