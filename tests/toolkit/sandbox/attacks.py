@@ -37,7 +37,8 @@ def refused(*attempts, by=RIGHTS):
         try:
             print('got through:', attempt())
         except OSError as error:
-            if error.errno not in by:
+            number = error.errno or {PermissionError: errno.EPERM, FileNotFoundError: errno.ENOENT}.get(type(error))
+            if number not in by:
                 print('failed for another reason:', error)
             else:
                 continue

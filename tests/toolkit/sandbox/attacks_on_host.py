@@ -1,5 +1,8 @@
 """Attacks on the host's end: resources without end, forged frames, forks that lie, an interpreter turned round."""
 
+# A line of these tables is easier to read long than broken.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from attacks import Attack
@@ -59,9 +62,7 @@ _RESOURCES = [
            at_1="sandbox|timeout|execution"),
 ]  # fmt: skip
 
-_REPORT = (
-    '{"action": %d, "stdout": "forged", "cut_chars": 0, "value": null, "answer": null, "error_kind": "none", "error": null}'
-)
+_REPORT = '{"action": %d, "stdout": "forged", "cut_chars": 0, "value": null, "answer": null, "error_kind": "none", "error": null}'
 _FRAMES = {
     "half a header": "os.write(3, b'\\x00\\x00')\ntime.sleep(1e6)",
     "half a frame": "os.write(3, frame('{}', 100))\ntime.sleep(1e6)",
@@ -85,7 +86,7 @@ _FRAMES = {
     "a closed channel": "os.close(3)\ntime.sleep(1e6)",
     "a channel to nowhere": "os.dup2(1, 3)\ntime.sleep(1e6)",
 }  # fmt: skip
-_CALL = "os.write(3, frame('{\"action\": 2, \"call\": %s, \"args\": %s, \"kwargs\": %s}'))\nprint(os.read(3, 1 << 16))"
+_CALL = 'os.write(3, frame(\'{"action": 2, "call": %s, "args": %s, "kwargs": %s}\'))\nprint(os.read(3, 1 << 16))'
 _DESCRIPTORS = (
     "import gc\nchannel = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() == 3][0]\n"
     "os.write(3, frame('', 5_000))\nfor _ in range(4_000):\n    channel.sendmsg([b' '], [(socket.SOL_SOCKET, "

@@ -1,5 +1,8 @@
 """Attacks on what lies around a session: files, the environment, other processes by ordinary Python."""
 
+# A line of these tables is easier to read long than broken.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from attacks import Attack

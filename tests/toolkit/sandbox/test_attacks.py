@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from arena import Arena
@@ -53,3 +55,12 @@ def arenas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arenas]:
 )
 def test_an_attack_harms_nobody_else(arenas: Arenas, level: int, attack: Attack) -> None:
     assert arenas(level, attack) == ""
+
+
+def test_the_documented_numbers_of_attacks_are_those_of_the_table() -> None:
+    attacks = table()
+    everywhere = Counter(attack.area for attack in attacks)
+    harmless = Counter(attack.area for attack in attacks if attack.at_1 is not None)
+    rows = [f"| {area} | {number} | {number} | {harmless[area]} |" for area, number in sorted(everywhere.items())]
+    rows.append(f"| all | {len(attacks)} | {len(attacks)} | {harmless.total()} |")
+    assert "\n".join(rows) in (Path(__file__).parents[3] / "docs" / "security.md").read_text()

@@ -87,11 +87,15 @@ def test_forks_that_a_session_keeps_for_itself_are_ended(level: int) -> None:
 def test_sessions_share_no_memory_and_no_standard_input(level: int) -> None:
     async def play(sandbox: Sandbox) -> None:
         first, second = await sandbox.open(), await sandbox.open()
-        writing = "import os\ntry:\n    os.write(os.open('/proc/self/fd/0', os.O_RDWR), b'x')\nexcept OSError:\n    pass"
+        writing = (
+            "import os\ntry:\n    os.write(os.open('/proc/self/fd/0', os.O_RDWR), b'x')\nexcept OSError:\n    pass"
+        )
         assert (await first.run(writing)).ok
         assert (await second.run("import os\nos.read(0, 9)")).value == "b''"
         flags = "ctypes.c_size_t(4096), 3, 0x22, -1, 0"
-        mapping = f"{PRELUDE}\nlibc.mmap.restype = ctypes.c_void_p\nat = libc.mmap(0, {flags})\nctypes.memset(at, 65, 3)"
+        mapping = (
+            f"{PRELUDE}\nlibc.mmap.restype = ctypes.c_void_p\nat = libc.mmap(0, {flags})\nctypes.memset(at, 65, 3)"
+        )
         assert (await first.run(mapping)).ok
         one, other = await first.fork(2)
         assert (await one.run("_ = ctypes.memset(at, 66, 3)")).ok
@@ -214,7 +218,8 @@ def test_honest_sessions_are_right_in_the_middle_of_hostile_ones(level: int) -> 
 
 @pytest.mark.parametrize("level", CONFINED)
 def test_an_order_to_fork_that_is_given_up_leaves_no_late_answer(level: int) -> None:
-    slow = f"{PRELUDE}\ntrue = child('session').fork_into\nchild('session').fork_into = lambda c: time.sleep(0.3) or true(c)"
+    slow = f"{PRELUDE}\nsession = child('session')\ntrue = session.fork_into\n"
+    slow += "session.fork_into = lambda channels: time.sleep(0.3) or true(channels)"
 
     async def play(sandbox: Sandbox) -> None:
         session = await sandbox.open()
