@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 MODULES = (
-    "collections ctypes errno fcntl functools gc glob importlib io json marshal mmap os pickle random re resource select "
-    "shutil signal socket struct subprocess sys threading time urllib zipfile"
+    "collections ctypes errno fcntl functools gc glob importlib io json marshal mmap os pickle random re resource "
+    "select shutil signal socket struct subprocess sys threading time urllib zipfile"
 ).split()
 LIBRARIES = ("numpy", "sympy")
 """Only where an attack needs them: they make every session larger."""

@@ -85,21 +85,18 @@ def test_libraries_that_cannot_be_read_are_found_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(probe().level < 3, reason="bubblewrap is needed to stand in for")
-@pytest.mark.parametrize("left_out", ["everything", "--unshare-all"])
-def test_a_bubblewrap_that_makes_no_namespaces_is_found_out(
-    left_out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "script",
+    ['while [ "$1" != -- ]; do shift; done; shift; exec "$@"', 'shift; exec $TRUE --unshare-all --share-net "$@"'],
+    ids=["no namespace", "the host's network"],
+)
+def test_a_bubblewrap_that_leaves_namespaces_out_is_found_out(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = level.bubblewrap()
-    script = tmp_path / "bwrap"
-    kept = "--unshare-user --unshare-pid" if left_out == "--unshare-all" else ""
-    script.write_text(
-        'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
-        if left_out == "everything"
-        else f'shift; exec {true} {kept} "$@"'
-    )
-    script.write_text("#!/bin/sh\n" + script.read_text() + "\n")
-    script.chmod(0o755)
+    stand_in = tmp_path / "bwrap"
+    stand_in.write_text(f"#!/bin/sh\n{script.replace('$TRUE', str(level.bubblewrap()))}\n")
+    stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = probe.__wrapped__()
     assert found.level == 2
-    assert "namespace is the host's own" in found.missing[3]
+    assert "net namespace is the host's own" in found.missing[3]
