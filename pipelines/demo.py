@@ -19,6 +19,7 @@ from toolkit.cli.main import run
 from toolkit.cli.output import console, plain, print_table
 from toolkit.errors import RunError
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.sandbox import MEANING, probe
 
 WORLD = "minipedia:train?size=800"
 RECIPE = """\
@@ -64,15 +65,30 @@ def demo_command(
     _type("import", react, "--dataset", "births", "--lake", lake, accept=(0, 1))
     _type("import", chat, "--dataset", "sums", "--domain", "math", "--lake", lake)
     _say("2. A teacher's own: the oracle, first-thought prefix, search over Chroma, a sandbox")
-    console.print("The sandbox is level 1, a process with resource limits: --sandbox unsafe accepts that, visibly.")
+    unsafe = _accepted_level()
     _type("index", WORLD, "--index", index)
     generate = ["generate", "--tasks", WORLD, "--limit", limit, "--samples", 2, "--index", index]
-    _type(*generate, "--slips", "0.3", "--sandbox", "unsafe", "--lake", lake)
+    _type(*generate, "--slips", "0.3", *unsafe, "--lake", lake)
     _say("3. Curate and export both")
     _type("score", "--lake", lake)
     _type("filter", recipe, "--lake", lake)
     _type("export", "--selection", "demo", "--format", "trl", "--out", export, "--overwrite", "--lake", lake)
     _ending(open_lake(lake), lake, index, time.monotonic() - started)
+
+
+def _accepted_level() -> list[str]:
+    """Say how well the sandbox confines here; the options that accept it if that is below level 2."""
+    level = probe().level
+    console.print(f"The sandbox is level {level} here: {MEANING[level]}.")
+    if level < 2:
+        console.print(
+            "`toolkit doctor` says what is missing; --sandbox unsafe accepts it, for the oracle means no harm."
+        )
+    return _unsafe()
+
+
+def _unsafe() -> list[str]:
+    return [] if probe().level >= 2 else ["--sandbox", "unsafe"]
 
 
 def _say(text: str) -> None:
@@ -102,7 +118,7 @@ def _ending(lake: Lake, path: Path, index: Path, elapsed_s: float) -> None:
     suggestions = [["why", trajectory[:10], "--selection", "demo", "--lake", str(path)] for trajectory in picked[:1]]
     suggestions += [["show", trajectory[:10], "--lake", str(path)] for trajectory in picked[1:]]
     suggestions += [["query", errors, "--lake", str(path)], ["stats", "--selection", "demo", "--lake", str(path)]]
-    asking = ["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), "--sandbox", "unsafe"]
+    asking = ["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), *_unsafe()]
     suggestions += [asking]
     for words in suggestions:
         console.print(f"  toolkit {plain(shlex.join(words))}", soft_wrap=True)

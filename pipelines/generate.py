@@ -17,6 +17,7 @@ from typing import Annotated
 import orjson
 from cyclopts import Parameter
 
+from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
 from pipelines.parts import (
     ModelOptions,
     SandboxChoice,
@@ -25,13 +26,14 @@ from pipelines.parts import (
     build_sandbox,
     build_tools,
     check_sandbox,
+    model_options,
 )
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.provenance import finished, start_run
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
 from toolkit.agent.runner import Plan, Report, Runner
-from toolkit.agent.setup import Setup
+from toolkit.agent.setup import FtpMode, Setup
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contracts import Limits, Retriever
@@ -47,6 +49,7 @@ class GenerateOptions:
     model: ModelOptions
     kind: TrajectoryKind = "agent"
     ftp: bool = True
+    ftp_mode: FtpMode = "prefix"
     role: Role = "teacher"
     samples: int = 1
     first_thoughts: int = 1
@@ -71,7 +74,7 @@ async def generate(
     """
     async with AsyncExitStack() as stack:
         setup = await make_setup(stack, tasks, options, retriever)
-        await setup.llm.prepare(prefix=setup.first_thoughts is not None)
+        await setup.llm.prepare(prefix=setup.continues_prefix)
         run = start_run(
             run_kind,
             identity=setup.identity,
@@ -127,6 +130,7 @@ async def make_setup(
         retriever=retriever,
         n_passages=options.n_passages,
         first_thoughts=chains if options.kind == "agent" and options.ftp else None,
+        ftp_mode=options.ftp_mode,
     )
 
 
@@ -153,13 +157,16 @@ def generate_command(
     *,
     tasks: Annotated[str, Parameter(help="minipedia:train|test|ood, or a file with questions.")],
     lake: LakePath = DEFAULT_LAKE,
-    teacher: Annotated[str, Parameter(help="oracle, openai:MODEL or scripted:FILE.")] = "oracle",
+    teacher: Annotated[str, Parameter(help=f"{SPECS}.")] = "oracle",
     base_url: Annotated[
         str | None, Parameter(help="Of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
     ] = None,
     api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
     kind: Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")] = "agent",
     ftp: Annotated[bool, Parameter(help="Start agents from the first paragraph of a chain of thought.")] = True,
+    ftp_mode: Annotated[
+        FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")
+    ] = "prefix",
     limit: Annotated[int | None, Parameter(help="Only the first questions.")] = None,
     samples: Annotated[int, Parameter(help="Rollouts of each question.")] = 1,
     first_thoughts: Annotated[int, Parameter(help="Different first thoughts of each question.")] = 1,
@@ -179,6 +186,7 @@ def generate_command(
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
     in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32,
     gold: Annotated[bool, Parameter(help="Questions must have gold answers.")] = True,
+    model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> int:
@@ -195,6 +203,7 @@ def generate_command(
         api_key_env: Environment variable that holds the API key.
         kind: What is made.
         ftp: Start agents from the first paragraph of the teacher's chain of thought (first-thought prefix).
+        ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
         limit: Only the first questions.
         samples: Rollouts of each question.
         first_thoughts: Different first thoughts of each question; samples share one by default.
@@ -214,14 +223,16 @@ def generate_command(
         slips: Share of the oracle's turns that go wrong.
         in_flight: Rollouts in flight at once.
         gold: Questions must have gold answers.
+        model_flags: More about the model.
         dry_run: Check everything and say what would be run; ask no model.
         json: Print one JSON document.
     """
     check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
     options = GenerateOptions(
-        ModelOptions(teacher, base_url, api_key_env, slips, seed),
+        model_options(teacher, base_url, api_key_env, slips, seed, flags=model_flags),
         kind=kind,
         ftp=ftp,
+        ftp_mode=ftp_mode,
         samples=samples,
         first_thoughts=first_thoughts,
         max_steps=max_steps,

@@ -5,7 +5,7 @@
     lake.sql("SELECT dataset, count(*) FROM trajectories GROUP BY 1")
     lake.scan("steps").filter(pl.col("error_kind") != "none").collect()
     lake.selection("v1")  # a datasets.Dataset with `messages`
-    toolkit.generate("minipedia:train", limit=500, lake="lake", sandbox="unsafe")
+    toolkit.generate("minipedia:train", limit=500, lake="lake")
     toolkit.ask("Who founded it?", model="openai:my-model", base_url="http://127.0.0.1:8000/v1")
 
 Names are imported when they are first used, so that `import toolkit` costs nothing.

@@ -28,7 +28,7 @@ def motto(city: str) -> str:
 
 def asking(question: str, files: dict[str, Path], *more: str) -> list[str]:
     model = f"scripted:{files['script.json']}"
-    return ["ask", question, "--model", model, "--tools", str(files["my_tools.py"]), "--sandbox", "unsafe", *more]
+    return ["ask", question, "--model", model, "--tools", str(files["my_tools.py"]), *more]
 
 
 @pytest.fixture
@@ -49,7 +49,6 @@ def test_tools_of_the_users_own_are_used_recorded_and_exported(files: dict[str, 
         teacher=f"scripted:{files['script.json']}",
         ftp=False,
         tools=[files["my_tools.py"]],
-        sandbox="unsafe",
     )
     assert report.stop_reasons == {"final_answer": 1}
     lake = toolkit.open_lake(files["lake"])
@@ -91,7 +90,5 @@ def test_ask_without_an_answer_ends_with_1(files: dict[str, Path]) -> None:
 
 
 def test_ask_from_python_gives_the_finished_rollout(files: dict[str, Path]) -> None:
-    done = toolkit.ask(
-        "Twice 21?", model=f"scripted:{files['script.json']}", tools=[files["my_tools.py"]], sandbox="unsafe"
-    )
+    done = toolkit.ask("Twice 21?", model=f"scripted:{files['script.json']}", tools=[files["my_tools.py"]])
     assert (done.trajectory.final_answer, [step.is_final for step in done.steps]) == ("42", [False, True])

@@ -40,7 +40,6 @@ def make(
         samples=samples,
         first_thoughts=first_thoughts,
         in_flight=in_flight,
-        sandbox="unsafe",
     )
     retriever = ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
     return lake, asyncio.run(generate(lake, tasks, options, retriever, run_kind="generate"))
@@ -111,7 +110,7 @@ def test_chains_with_passages_keep_what_they_were_shown(tmp_path: Path) -> None:
 def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path) -> None:
     tasks = tmp_path / "tasks.jsonl"
     tasks.write_text('{"question": "Who?", "answer": "Bo"}\n')
-    arguments = ["generate", "--tasks", str(tasks), "--sandbox", "unsafe", "--lake", str(tmp_path / "lake")]
+    arguments = ["generate", "--tasks", str(tasks), "--lake", str(tmp_path / "lake")]
     assert run(arguments) == 2
     assert not list((tmp_path / "lake" / "commits").glob("*.json"))
 
@@ -123,7 +122,7 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
         (["--tasks", "{answerless}"], "line 2"),
         (["--tasks", "minipedia:train", "--samples", "0"], "--samples must be at least 1"),
         (["--tasks", "minipedia:train", "--index", "nowhere"], "nowhere"),
-        (["--tasks", "{good}", "--teacher", "gpt"], "oracle, openai:MODEL or scripted:FILE"),
+        (["--tasks", "{good}", "--teacher", "gpt"], "openai:MODEL, hf:PATH_OR_NAME"),
         (["--tasks", "{good}", "--teacher", "scripted:none.json"], "none.json"),
         (
             [
@@ -136,7 +135,6 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
             ],
             "cannot reach",
         ),
-        (["--tasks", "{good}", "--teacher", "scripted:{script}"], "--sandbox unsafe"),
         (["--tasks", "{good}", "--teacher", "scripted:{script}", "--tools", "{untyped}"], "untyped.py"),
         (["--tasks", "{good}", "--teacher", "scripted:{script}", "--dialect", "latin"], "latin"),
     ],
@@ -155,7 +153,6 @@ def test_wrong_options_stop_before_anything_is_spent(
     for name, text in files.items():
         paths[name].write_text(text)
     resolved = [argument.format(**paths) for argument in arguments]
-    resolved += [] if finding == "--sandbox unsafe" else ["--sandbox", "unsafe"]
     assert run(["generate", *resolved, "--lake", str(tmp_path / "lake")]) == 2
     assert finding in capsys.readouterr().err
     assert not list((tmp_path / "lake").glob("segments/*"))
@@ -177,7 +174,7 @@ def test_ctrl_c_commits_what_has_ended_and_the_next_run_goes_on(tmp_path: Path) 
         "--teacher",
         f"scripted:{script}",
     ]
-    command += ["--no-ftp", "--sandbox", "unsafe", "--in-flight", "2", "--lake", str(lake), "--json"]
+    command += ["--no-ftp", "--in-flight", "2", "--lake", str(lake), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(6)
     os.kill(process.pid, signal.SIGINT)

@@ -46,7 +46,6 @@ def make(path: Path, policy: PolicyName = "sag", *, samples: int = 2) -> tuple[L
         ModelOptions("oracle", slips=0.6),
         samples=samples,
         policy=PolicyOptions(policy, sag_samples=4),
-        sandbox="unsafe",
     )
     retriever = ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
     return lake, asyncio.run(generate(lake, TASKS, options, retriever, run_kind="generate"))
@@ -141,14 +140,14 @@ def test_wrong_options_stop_before_anything_is_spent(
     tasks.write_text('{"question": "a", "answer": "b"}\n')
     script.write_text('["x"]')
     command = ["generate", "--tasks", str(tasks), "--teacher", f"scripted:{script}", "--policy", "sag"]
-    assert run([*command, *arguments, "--sandbox", "unsafe", "--lake", str(tmp_path / "lake")]) == 2
+    assert run([*command, *arguments, "--lake", str(tmp_path / "lake")]) == 2
     assert finding in capsys.readouterr().err
     assert not list((tmp_path / "lake").glob("segments/*"))
 
 
 def test_python_refuses_a_policy_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="policy must be greedy or sag, got 'beam'"):
-        toolkit.ask("Why?", model="scripted:none.json", sandbox="unsafe", policy="beam")
+        toolkit.ask("Why?", model="scripted:none.json", policy="beam")
 
 
 def scripted(path: Path, *codes: str) -> str:
@@ -159,7 +158,7 @@ def scripted(path: Path, *codes: str) -> str:
 
 def test_ask_shows_how_each_vote_went(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = scripted(tmp_path, "final_answer(7)", "final_answer(5)", "final_answer(5.0)")
-    asked = ["ask", "How much?", "--model", model, "--sandbox", "unsafe", "--policy", "sag", "--sag-samples", "3"]
+    asked = ["ask", "How much?", "--model", model, "--policy", "sag", "--sag-samples", "3"]
     assert run(asked) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "final answer:" in line]
     assert rows == [
@@ -188,5 +187,5 @@ def test_show_says_how_each_vote_went(made: tuple[Lake, Report], capsys: pytest.
 
 def test_python_takes_the_same_options(tmp_path: Path) -> None:
     model = scripted(tmp_path, "final_answer(7)", "final_answer(5)", "final_answer(5.0)")
-    done = toolkit.ask("How much?", model=model, sandbox="unsafe", policy="sag", sag_samples=3)
+    done = toolkit.ask("How much?", model=model, policy="sag", sag_samples=3)
     assert (done.trajectory.final_answer, len(done.candidates)) == ("5", 3)

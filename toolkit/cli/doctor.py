@@ -30,7 +30,7 @@ def doctor_command(
         lake: Also check every file of this lake against its log.
         json: Print one JSON document.
     """
-    report: dict[str, Any] = {"machine": _machine(), "extras": _extras()}
+    report: dict[str, Any] = {"machine": _machine(), "sandbox": _sandbox(), "extras": _extras()}
     findings: list[Finding] = []
     if lake is not None:
         findings = _check(lake)
@@ -58,6 +58,14 @@ def _machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "free_disk_gb": round(free / 1e9, 1),
     }
+
+
+def _sandbox() -> dict[str, Any]:
+    """The level that model-written code is confined at, and what is missing for the next one."""
+    from toolkit.sandbox.level import MEANING, probe
+
+    found = probe()
+    return {"level": found.level, "meaning": MEANING[found.level], "missing": found.missing}
 
 
 def _extras() -> list[dict[str, object]]:
@@ -99,6 +107,10 @@ def _installed(name: str) -> bool:
 
 def _print(report: dict[str, Any], lake: Path | None) -> None:
     print_table(["machine", ""], [[name, str(value)] for name, value in report["machine"].items()])
+    sandbox = report["sandbox"]
+    rows = [[f"level {sandbox['level']}", sandbox["meaning"]]]
+    rows += [[f"for level {level}", problem] for level, problem in sorted(sandbox["missing"].items())]
+    print_table(["sandbox", ""], rows)
     columns = ["extra", "installed", "missing", "install"]
     print_table(columns, [[row[column] for column in columns] for row in report["extras"]])
     if lake is None:

@@ -21,7 +21,7 @@ PROGRAM = str(Path(child.__file__).parent)
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from child.{} import main; del sys.path[0]; main()"
 _INHERITED = ("LD_LIBRARY_PATH",)
 _SHARED_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
-_SYSTEM_CALLS = ("seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
+_SYSTEM_CALLS = ("seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "pidfd_getfd")
 
 
 def confinement(level: int, library_paths: Iterable[str]) -> dict[str, object]:

@@ -20,7 +20,7 @@ FILES = """
     open openat read pread64 readv close lseek stat lstat fstat newfstatat statx access faccessat faccessat2
     readlink readlinkat getdents getdents64 getcwd dup dup2 dup3
 """
-CHANNEL = "write writev sendmsg recvmsg pipe pipe2 poll ppoll"
+CHANNEL = "write writev recvmsg pipe pipe2 poll ppoll"
 TIME = "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage"
 SELF = """
     getpid gettid getppid getpgrp getuid geteuid getgid getegid getgroups uname sysinfo getrandom

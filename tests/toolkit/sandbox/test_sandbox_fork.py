@@ -140,7 +140,7 @@ TELL_TALES = [
 def test_equal_code_gives_equal_text_in_every_fork_and_in_every_run(code: str) -> None:
     before = ["import random\nclass A:\n    pass", "random.gauss(0, 1)"]
     (first, *others), _ = forked(before, [code] * 4, code)
-    again, _ = forked(before, [code] * 2, code)
+    again, _ = forked(before, [code] * 4, code)
     assert first.ok
     assert {each.value for each in (*others, *again)} == {first.value}
 
@@ -160,7 +160,11 @@ def test_the_winners_process_goes_on_and_is_not_run_again() -> None:
     assert kept.value == seen.value
 
 
-PATCH = "import os, sys, time\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'fork_into'):\n        m.fork_into = "
+PATCH = """
+import os, sys, time
+for module in list(sys.modules.values()):
+    if hasattr(module, 'fork_into'):
+        module.fork_into = """
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ class World:
     def tools(self) -> dict[str, Tool]:
         async def look(word: str) -> str:
             self.calls.append(f"look {word}")
-            await asyncio.sleep(0.01)
+            if word == "slow" and len(self.calls) == 1:
+                await asyncio.sleep(60)
             if word == "nothing":
                 raise LookupError("no such word")
             return f"{word} number {len(self.calls)}"
@@ -124,13 +125,13 @@ def test_when_the_one_that_asks_gives_up_another_asks() -> None:
     async def main() -> Outcome:
         async with Sandbox(world.tools(), modules=MODULES) as sandbox:
             trial, first, second = Trial(), await sandbox.open(), await sandbox.open()
-            asking = asyncio.create_task(first.run("look('a')", trial))
+            asking = asyncio.create_task(first.run("look('slow')", trial))
             while not world.calls:
                 await asyncio.sleep(0.001)
-            waiting = asyncio.create_task(second.run("look('a')", trial))
-            await asyncio.sleep(0.005)
+            waiting = asyncio.create_task(second.run("look('slow')", trial))
+            await asyncio.sleep(0.05)
             asking.cancel()
             return await waiting
 
-    assert asyncio.run(main()).value == "'a number 2'"
-    assert world.calls == ["look a", "look a"]
+    assert asyncio.run(main()).value == "'slow number 2'"
+    assert world.calls == ["look slow", "look slow"]

@@ -37,28 +37,26 @@ def main() -> None:
 
 def _try_everything(confinement: Confinement, readable: str) -> list[str]:
     ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            listener = confinement.apply()
-            socket.send_fds(theirs, [b"gate"], [listener])
-            os.write(theirs.fileno(), json.dumps(_broken(readable)).encode())
+            confinement.hand_over(theirs)
+            found = _broken(readable)
         except OSError as error:
-            os.write(theirs.fileno(), json.dumps([str(error)]).encode())
-        finally:
-            os._exit(0)
+            found = [str(error)]
+        os.write(writer, json.dumps(found).encode())
+        os._exit(0)
     theirs.close()
-    body, listeners, _, _ = socket.recv_fds(ours, 4, 1)
-    if not listeners:
-        body += ours.recv(1 << 12)
-    elif select.select(listeners, [], [], _ANSWER_S)[0]:
-        answer_fork(listeners[0], lambda pid: False)
-        body = ours.recv(1 << 12)
-    else:
-        body = b'["a fork was not asked for"]'
+    os.close(writer)
+    gate = confinement.take_gate(ours, pid)
+    if gate is not None:
+        if not select.select([gate], [], [], _ANSWER_S)[0]:
+            return ["a fork was not asked for"]
+        answer_fork(gate, lambda pid: False)
+    body = os.read(reader, 1 << 12)
     os.waitpid(pid, 0)
-    found: list[str] = json.loads(body)
-    return found
+    return list(json.loads(body)) if gate is not None or body else ["the gate to its forks cannot be had"]
 
 
 def _broken(readable: str) -> list[str]:

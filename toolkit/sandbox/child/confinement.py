@@ -1,6 +1,6 @@
 """What a session's process gives up before it runs anything: capabilities, files, system calls.
 
-Prepared once in the zygote, applied in each session, where it costs a few system calls. Invariant: after `apply`
+Prepared once in the zygote, applied in each session, where it costs a few system calls. Invariant: after `hand_over`
 nothing of it can be taken back, and forks inherit it. Not covered: namespaces, which the zygote is started in.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import os
+import socket
 import struct
 from typing import Any
 
@@ -19,6 +20,7 @@ _MODE_FILTER = 1
 _NEW_LISTENER = 1 << 3
 _CAPABILITIES_V3 = 0x20080522
 _INSTRUCTION_BYTES = 8
+_DESCRIPTOR = struct.Struct("=i")
 
 
 class _Program(ctypes.Structure):
@@ -46,15 +48,43 @@ class Confinement:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What must be open for `apply`, which closes it."""
+        """What must be open for `hand_over`, which closes it."""
         return (self._landlock.descriptor,)
 
-    def apply(self) -> int:
-        """Confine this process for good; the descriptor at which its forks are asked for.
+    def hand_over(self, announce: socket.socket) -> None:
+        """Confine this process for good, and return when whoever is at the other end has the gate to its forks.
 
         Raises:
             OSError: the kernel refuses; the process must not go on.
         """
+        gate = self._apply()
+        os.write(announce.fileno(), _DESCRIPTOR.pack(gate))
+        os.read(announce.fileno(), 1)
+        os.close(gate)  # who holds it may answer
+        announce.close()
+
+    def take_gate(self, announced: socket.socket, pid: int) -> int | None:
+        """The descriptor at which the forks of `pid`, which has announced it, are asked for. None: it is dead.
+
+        It is fetched, not sent: what is under way between processes counts against everything that the user sends.
+        """
+        body = announced.recv(_DESCRIPTOR.size)
+        try:
+            process = os.pidfd_open(pid)
+        except OSError:  # it is gone, or too many files are open
+            return None
+        try:
+            number = ctypes.c_long(self._numbers["pidfd_getfd"])
+            (theirs,) = _DESCRIPTOR.unpack(body)
+            gate = self._check("pidfd_getfd", self._libc.syscall(number, process, theirs, 0))
+            announced.send(b"!")
+        except (OSError, struct.error):
+            return None
+        finally:
+            os.close(process)
+        return gate
+
+    def _apply(self) -> int:
         header = struct.pack("=Ii", _CAPABILITIES_V3, 0)
         self._check("capset", self._libc.capset(header, bytes(24)))
         self._check("prctl", self._libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))

@@ -2,23 +2,27 @@
 
 The session forks a starter, the starter forks them all and ends, so that they become children of the zygote, which
 alone can end and bury them. Invariant: chance goes on in every fork where the session was; Python's `random`, which
-reseeds itself after a fork, is put back. The functions of `os` are bound here before any user code runs.
+reseeds itself after a fork, is put back. Every fork is made from the same state of memory, down to the addresses that
+the next objects get: what differs, the process id, is told by each of them afterwards.
+The functions of `os` are bound here before any user code runs.
 """
 
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Sequence
-from os import _exit, close, fork, pipe, read, waitpid, write
+from os import _exit, close, fork, getpid, pipe, read, waitpid, write
 
-_PID_BYTES = 4
+_BIRTH = struct.Struct("=II")
+"""Position among the forks, process id."""
 
 
 def fork_into(channels: Sequence[int]) -> list[int] | int:
     """Fork once for each descriptor of `channels`.
 
     Returns:
-        In the session: the ids of the new processes, fewer than channels if the system has no more.
+        In the session: the ids of the new processes in the order of `channels`, fewer if the system has no more.
         In a new process: its descriptor; the others are closed.
     """
     chance = random.getstate()
@@ -26,23 +30,41 @@ def fork_into(channels: Sequence[int]) -> list[int] | int:
     starter = _fork_or_none()
     if starter == 0:
         close(reader)
-        own = _start(channels, writer)
+        position = _start(len(channels))
+        write(writer, _BIRTH.pack(position, getpid()))
         close(writer)
         for channel in channels:
-            if channel != own:
+            if channel != channels[position]:
                 close(channel)
         random.setstate(chance)
-        return own
+        return channels[position]
     close(writer)
     for channel in channels:
         close(channel)
-    ids = b""
-    while data := read(reader, _PID_BYTES * len(channels)):
-        ids += data
+    births = b""
+    while data := read(reader, _BIRTH.size * len(channels)):
+        births += data
     close(reader)
     if starter is not None:
         waitpid(starter, 0)
-    return [int.from_bytes(ids[at : at + _PID_BYTES], "big") for at in range(0, len(ids), _PID_BYTES)]
+    return [pid for _, pid in sorted(_BIRTH.iter_unpack(births))]
+
+
+def _start(count: int) -> int:
+    """Returns in the new processes only, each with its position; the starter ends."""
+    starting = True
+    try:
+        for position in range(count):
+            process = _fork_or_none()
+            if process == 0:
+                starting = False
+                return position
+            if process is None:
+                break
+    finally:
+        if starting:
+            _exit(0)
+    raise AssertionError("the starter has ended")
 
 
 def _fork_or_none() -> int | None:
@@ -50,21 +72,3 @@ def _fork_or_none() -> int | None:
         return fork()
     except OSError:  # the system has no more processes or memory
         return None
-
-
-def _start(channels: Sequence[int], writer: int) -> int:
-    """Returns in the new processes only, each with its channel."""
-    starting = True
-    try:
-        for channel in channels:
-            process = _fork_or_none()
-            if process is None:
-                break
-            if process == 0:
-                starting = False
-                return channel
-            write(writer, process.to_bytes(_PID_BYTES, "big"))
-    finally:
-        if starting:
-            _exit(0)
-    raise AssertionError("the starter has ended")

@@ -62,11 +62,8 @@ def be_session(
         }
     )
     if confinement is not None and announce is not None:
-        listener = confinement.apply()
-        socket.send_fds(announce, [b"gate"], [listener])
-        os.close(listener)
-        announce.close()
-    # Not before: with few descriptors allowed, the kernel refuses to hand one over while this user has more under way.
+        confinement.hand_over(announce)
+    # Not before: what fails in there could not write its message, for no file may grow.
     _limit(unconfined=confinement is None)
     os.dup2(1, 2)  # what actions write there goes nowhere
     _obey(link, interpreter)

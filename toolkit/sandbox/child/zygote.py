@@ -181,13 +181,15 @@ class Zygote:
         """A session is confined and hands over the descriptor at which its forks are asked for."""
         announcing, session = self._announcing.pop(descriptor)
         self._poll.unregister(descriptor)
+        pid = self._pids.get(session)
+        assert self._confinement is not None
         with announcing:
-            body, found, _, _ = socket.recv_fds(announcing, 16, 1)
-        if body and found:
-            self._poll.register(found[0], select.EPOLLIN)
+            gate = self._confinement.take_gate(announcing, pid) if pid is not None else None
+        if gate is not None:
+            self._poll.register(gate, select.EPOLLIN)
             self._tell(event="opened", session=session)
-        elif session in self._pids:  # it died on the way; the host hears of it when it is reaped
-            os.kill(self._pids[session], signal.SIGKILL)
+        elif pid is not None:  # it died on the way; the host hears of it when it is reaped
+            os.kill(pid, signal.SIGKILL)
 
     def _may_fork(self, pid: int) -> bool:
         try:
