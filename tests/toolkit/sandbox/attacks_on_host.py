@@ -27,7 +27,7 @@ _RESOURCES = [
            "fine", at_1="fine"),
     Attack("a value with an endless repr", "resources", "class A:\n    def __repr__(self):\n        while True:\n"
            "            pass\nA()", "timeout", at_1="timeout"),
-    Attack("a repr of 100 MB", "resources", "'a' * (100 << 20)", "fine", at_1="fine"),
+    Attack("a repr of 20 MB", "resources", "'a' * (20 << 20)", "fine|timeout", at_1="fine|timeout"),
     Attack("recursion", "resources", "def f():\n    f()\nf()", "execution", at_1="execution"),
     Attack("recursion in C", "resources", "sys.setrecursionlimit(1 << 30)\na = []\nfor _ in range(10**6):\n    a = [a]\n"
            "repr(a)", "execution|sandbox|timeout", at_1="execution|sandbox|timeout"),
@@ -75,8 +75,6 @@ _FRAMES = {
     "\"kwargs\": {}}'))\ntime.sleep(1e6)",
     "a number of 500,000 digits": "os.write(3, frame('{\"action\": 2, \"call\": \"echo\", \"args\": [' + '9' * 500_000 + '], "
     "\"kwargs\": {}}'))\ntime.sleep(1e6)",
-    "an infinite number": "os.write(3, frame('{\"action\": 2, \"call\": \"echo\", \"args\": [1e999], \"kwargs\": {}}'))\n"
-    "time.sleep(1e6)",
     "100,000 arguments": "os.write(3, frame('{\"action\": 2, \"call\": \"echo\", \"args\": [' + '0,' * 100_000 + '0], "
     "\"kwargs\": {}}'))\ntime.sleep(1e6)",
     "a report of another action": f"os.write(3, frame({_REPORT % 77!r}))\ntime.sleep(1e6)",
@@ -98,6 +96,8 @@ _RPC = [
            "any", at_1="any", keeps_state=False),
     Attack("a forged report before the true one", "rpc", f"os.write(3, frame({_REPORT % 2!r}))", "any", at_1="any",
            keeps_state=False),
+    Attack("an infinite number", "rpc", "os.write(3, frame('{\"action\": 2, \"call\": \"echo\", \"args\": [1e999], \"kwargs\": {}}'))\n"
+           "time.sleep(1e6)", "sandbox", at_1="sandbox"),
     Attack("descriptors for the host", "rpc", _DESCRIPTORS, "sandbox|timeout|execution", at_1="sandbox|timeout"),
     Attack("a tool that is none", "rpc", _CALL % ('"__import__"', '["os"]', "{}"), "fine", at_1="fine"),
     Attack("a tool by an attribute", "rpc", _CALL % ('"echo.__globals__"', "[]", "{}"), "fine", at_1="fine"),

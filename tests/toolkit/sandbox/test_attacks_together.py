@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -232,6 +233,24 @@ def test_an_order_to_fork_that_is_given_up_leaves_no_late_answer(level: int) -> 
         await until(lambda: len(alive()) == before)
 
     inside(level, play)
+
+
+@pytest.mark.skipif(probe().level < 2, reason="no level 2 here")
+def test_forks_that_were_never_made_do_not_count_as_work_of_their_zygote() -> None:
+    async def main() -> list[int]:
+        # At level 2, a session can tell its zygote by the number of its parent.
+        async with Sandbox(modules=MODULES, workers=2, level=2) as sandbox:
+            hostile, _ = await sandbox.open(), await sandbox.open()
+            assert (await hostile.run(PRELUDE + "child('session').fork_into = lambda channels: ['x']")).ok
+            for _ in range(3):
+                for fork in await hostile.fork(4):
+                    await fork.close()
+            await hostile.close()
+            opened = [await sandbox.open() for _ in range(5)]
+            parents = [(await session.run("import os\nos.getppid()")).value for session in opened]
+            return sorted(Counter(parents).values())
+
+    assert asyncio.run(main()) == [2, 3]
 
 
 def test_a_closed_sandbox_refuses_forks_of_its_sessions(tmp_path: Path) -> None:
