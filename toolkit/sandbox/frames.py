@@ -8,6 +8,7 @@ Not covered: whether it is true. A session that forges its report deceives only 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from typing import Literal, NoReturn
@@ -148,6 +149,8 @@ def _check_values(message: dict[str, object]) -> None:
         value, depth = left.pop()
         if isinstance(value, str):
             _check_text(value)
+        elif isinstance(value, float) and not math.isfinite(value):  # 1e999
+            raise MalformedFrameError("it sent a number that JSON cannot hold")
         elif isinstance(value, list | dict):
             values += len(value)
             if depth == _DEPTH or values > _VALUES:

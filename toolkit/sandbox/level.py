@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def _problem(level: int) -> str | None:
     if level == 3 and bubblewrap() is None:
         return "bubblewrap is missing: apt-get install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap"
     try:
-        settings = json.dumps(confinement(level, []))
+        settings = json.dumps({**confinement(level, []), "namespaces": _namespaces() if level == 3 else {}})
     except FilterError as error:
         return str(error)
     try:
@@ -82,6 +83,11 @@ def _problem(level: int) -> str | None:
     except (ValueError, KeyError):
         return _explained(tried.stderr.decode(errors="replace").strip())
     return _explained("; ".join(broken)) if broken else None
+
+
+def _namespaces() -> dict[str, str]:
+    """What level 3 has of its own: the host's, by name."""
+    return {name: os.readlink(f"/proc/self/ns/{name}") for name in ("ipc", "mnt", "net", "pid", "user", "uts")}
 
 
 def _explained(problem: str) -> str:

@@ -8,6 +8,7 @@ A plain socket in the event loop costs half of what asyncio's transports do, and
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from typing import Literal
 from toolkit.sandbox.frames import HEADER
 
 LossKind = Literal["timeout", "sandbox", "tool"]
+FULL = (errno.EAGAIN, errno.ETOOMANYREFS)
+"""Too much is on its way to others: bytes, or descriptors of this user."""
 _READ_BYTES = 1 << 16
 
 
@@ -60,10 +63,10 @@ class SessionProcess:
             return
         try:
             sent = socket.send_fds(self._channel, [frame], descriptors) if descriptors else self._channel.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # its end is closed; reading will tell
-            return
+        except OSError as error:
+            if error.errno not in FULL:  # its end is closed; reading will tell
+                return
+            sent = 0  # the rest goes without descriptors: then it cannot fork, and says so
         if sent < len(frame):
             self._outgoing = frame[sent:]
             self._loop.add_writer(self._channel, self._writable)

@@ -15,7 +15,7 @@ import tempfile
 from functools import cache
 from typing import Any
 
-MEMORY = "brk mmap mprotect munmap mremap madvise"
+MEMORY = "brk mprotect munmap mremap madvise"
 FILES = """
     open openat read pread64 readv close lseek stat lstat fstat newfstatat statx access faccessat faccessat2
     readlink readlinkat getdents getdents64 getcwd dup dup2 dup3
@@ -33,6 +33,8 @@ ALLOWED = tuple(" ".join((MEMORY, FILES, CHANNEL, TIME, SELF, SIGNALS, THREAD, E
 
 FORK_FLAGS = 0x01200011
 """CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD: what the C library's `fork` passes, and nothing else does."""
+_MAP_TYPE, _MAP_PRIVATE = 0xF, 2
+"""Memory that is not private would stay shared between a session and its forks."""
 _TERMINAL = 0x5401
 """TCGETS: Python asks every file that it opens whether it is a terminal."""
 _DESCRIPTOR = tuple(
@@ -57,6 +59,7 @@ def session_filter() -> bytes:
         rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
         for name in ALLOWED:
             rules.add_rule(seccomp.ALLOW, name)
+        rules.add_rule(seccomp.ALLOW, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, _MAP_TYPE, _MAP_PRIVATE))
         rules.add_rule(seccomp.ALLOW, "ioctl", seccomp.Arg(1, seccomp.EQ, _TERMINAL))
         rules.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0))  # its own limits only
         for command in _DESCRIPTOR:

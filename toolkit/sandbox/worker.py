@@ -19,7 +19,7 @@ from functools import partial
 from toolkit.errors import RunError
 from toolkit.sandbox.frames import MalformedFrameError, frame_of, read_forked
 from toolkit.sandbox.launching import command, environment
-from toolkit.sandbox.process import ProcessLostError, SessionProcess
+from toolkit.sandbox.process import FULL, ProcessLostError, SessionProcess
 from toolkit.sandbox.strays import end_strays
 
 Answer = list[int] | str | None
@@ -122,6 +122,7 @@ class Worker:
                 session, process, theirs = self._new_process()
                 undo.callback(process.kill)
                 made.append((session, process, undo.enter_context(theirs)))
+            undo.callback(base.kill)  # who gave up in the middle must not find its late answer
             # One fork more is for the process that makes the others and ends.
             await self._order({"do": "allow", "session": number, "forks": count + 1})
             base.send(frame_of({"action": action, "fork": count}), [theirs.fileno() for _, _, theirs in made])
@@ -140,8 +141,6 @@ class Worker:
             for session, process, theirs in made:
                 theirs.close()
                 if session not in adopted:
-                    process.ended.set_result(None)
-                    self._processes.pop(session, None)
                     process.kill()
             return [process for session, process, _ in made if session in adopted]
 
@@ -205,9 +204,9 @@ class Worker:
             raise RunError("no new sandbox session: the worker died")
         try:
             socket.send_fds(self._control, [body], descriptors)
-        except BlockingIOError:
-            return False
         except OSError as error:
+            if error.errno in FULL:
+                return False
             raise RunError("no new sandbox session: the worker is dying") from error
         return True
 
@@ -249,8 +248,9 @@ class Worker:
             assert isinstance(forks, list)
             self._settle("adopted", session, forks)
         else:
-            status = message.get("status")
-            self._processes.pop(session).ended.set_result(status if isinstance(status, int) else None)
+            status, process = message.get("status"), self._processes.pop(session, None)
+            if process is not None:
+                process.ended.set_result(status if isinstance(status, int) else None)
             self._settle("opened", session, str(detail or self._last_error() or "its process ended at once"))
 
     def _settle(self, event: str, session: int, answer: Answer) -> None:

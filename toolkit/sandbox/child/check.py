@@ -6,6 +6,7 @@ The host runs this once to learn which level holds here, instead of believing ve
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import select
 import socket
@@ -22,8 +23,13 @@ def main() -> None:
     """The configuration is read from the standard input; exit status 1 and a message if something does not hold."""
     config = json.load(sys.stdin)
     try:
+        broken = [
+            f"its {name} namespace is the host's own"
+            for name, outside in config.get("namespaces", {}).items()
+            if os.readlink(f"/proc/self/ns/{name}") == outside
+        ]
         confinement = Confinement(config)
-        broken = _try_everything(confinement, config["readable"][0])
+        broken += _try_everything(confinement, config["readable"][0])
     except OSError as error:
         broken = [str(error)]
     sys.stdout.write(json.dumps({"broken": broken}))
@@ -61,6 +67,7 @@ def _broken(readable: str) -> list[str]:
         "a file was opened": lambda: os.open("/proc/self/environ", os.O_RDONLY),
         "a socket was made": socket.socket,
         "a process was signalled": lambda: os.kill(os.getpid(), 0),
+        "memory was made that forks share": lambda: mmap.mmap(-1, mmap.PAGESIZE),
     }
     for what, attempt in attempts.items():
         try:

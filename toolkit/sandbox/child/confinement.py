@@ -71,7 +71,7 @@ class Confinement:
         body = announced.recv(_DESCRIPTOR.size)
         try:
             process = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except OSError:  # it is gone, or too many files are open
             return None
         try:
             number = ctypes.c_long(self._numbers["pidfd_getfd"])

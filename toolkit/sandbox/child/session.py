@@ -61,9 +61,10 @@ def be_session(
             for name, documentation in config["tools"].items()
         }
     )
-    _limit(unconfined=confinement is None)
     if confinement is not None and announce is not None:
         confinement.hand_over(announce)
+    # Not before: what fails in there could not write its message, for no file may grow.
+    _limit(unconfined=confinement is None)
     os.dup2(1, 2)  # what actions write there goes nowhere
     _obey(link, interpreter)
 

@@ -39,7 +39,8 @@ def main() -> None:
     settle_addresses()
     control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1))
     config = json.load(sys.stdin)
-    _forget_input()
+    # Nothing can be read there. Not a pipe: sessions could open its other end in /proc, and talk to each other.
+    os.dup2(1, 0)
     os.dup2(1, CHANNEL)  # so that nothing else takes the number that every session needs
     sys.path.extend(config["library_paths"])
     try:
@@ -49,13 +50,6 @@ def main() -> None:
         control.send(json.dumps({"event": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}).encode())
     else:
         Zygote(control, config, confinement).serve()
-
-
-def _forget_input() -> None:
-    reader, writer = os.pipe()
-    os.dup2(reader, 0)
-    os.close(reader)
-    os.close(writer)
 
 
 class Zygote:
@@ -128,13 +122,18 @@ class Zygote:
     def _obey(self, message: dict[str, Any], descriptors: list[int]) -> None:
         order, session = message["do"], message["session"]
         if order == "open":
-            self._open(session, descriptors[0])
+            if descriptors:
+                self._open(session, descriptors[0])
+            else:  # the kernel drops what there is no room for
+                self._tell(event="refused", session=session, message="too many open files")
         elif order == "allow" and session in self._pids:
             self._forks_left[self._pids[session]] = message["forks"]
         elif order == "adopt":
             self._adopt(session, message["forks"])
         elif order == "kill" and session in self._pids:
             os.kill(self._pids[session], signal.SIGKILL)
+        elif order == "kill":  # it was never made, or has just ended
+            self._tell(event="ended", session=session)
 
     def _open(self, session: int, channel: int) -> None:
         ours = theirs = None
@@ -215,6 +214,7 @@ class Zygote:
             if pid not in self._sessions and _alive_child(pid) and os.getpgid(pid) == group:
                 self._enter(int(fork), pid)
                 adopted.append(int(fork))
+        self._end_hidden(group, group)
         self._sweep()
         self._tell(event="adopted", session=session, forks=adopted)
 
@@ -240,14 +240,17 @@ class Zygote:
 
     def _sweep(self) -> None:
         """Kill children that are no sessions, nor forks on their way to be adopted."""
-        try:
-            with open(f"/proc/self/task/{self._pid}/children", encoding="ascii") as file:
-                children = {int(pid) for pid in file.read().split()}
-        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-            return
-        for pid in children.difference(self._sessions):
+        for pid in _children(self._pid).difference(self._sessions):
             if os.getpgid(pid) not in self._forks_left:
                 os.kill(pid, signal.SIGKILL)
+
+    def _end_hidden(self, pid: int, group: int) -> None:
+        """Kill the descendants that `pid`, of a session's process `group`, has kept for itself."""
+        for child in _children(pid):
+            self._end_hidden(child, group)
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(child) == group:
+                    os.kill(child, signal.SIGKILL)
 
     def _end(self) -> None:
         for pid in self._sessions:
@@ -261,6 +264,15 @@ class Zygote:
 
     def _tell(self, **message: object) -> None:
         self._control.send(json.dumps(message).encode())
+
+
+def _children(pid: int) -> set[int]:
+    """Of a process; none if it is gone, or the kernel is one without CONFIG_PROC_CHILDREN."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return {int(child) for child in file.read().split()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
 
 
 def _alive_child(pid: int) -> bool:
