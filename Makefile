@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts crash bench clean
+.PHONY: demo test lint types contracts crash services bench clean
 
 demo: $(STAMP)
 	$(BIN)/toolkit demo
@@ -19,6 +19,10 @@ test: $(STAMP)
 # Fifty rounds of kill -9 against import, filter and compact; twenty against generate, and its other faults.
 crash: $(STAMP)
 	$(BIN)/pytest -m slow tests
+
+# Real servers: vLLM on the CPU, in an environment that is made once in TOOLKIT_SERVICE_DIR (3.5 GB).
+services: $(STAMP)
+	$(BIN)/pytest -m service tests
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.lake

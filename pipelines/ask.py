@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipelines.generate import GenerateOptions, check_counts, make_setup
-from pipelines.parts import ModelOptions, SandboxChoice, check_sandbox
+from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
+from pipelines.parts import SandboxChoice, check_sandbox, model_options
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.search_index import open_index
 from schemas import Candidate, Step, Task
@@ -18,7 +19,7 @@ from schemas.identity import derive_id
 from toolkit.agent.chain import run_chain
 from toolkit.agent.draft import Draft, Finished, FirstThought
 from toolkit.agent.loop import OnStep, run_agent, unseen
-from toolkit.agent.setup import Setup
+from toolkit.agent.setup import FtpMode, Setup
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import console, note, print_json
 from toolkit.cli.show import ending, step_view
@@ -44,7 +45,7 @@ async def ask(
     """
     async with AsyncExitStack() as stack:
         setup = await make_setup(stack, [question], options, retriever)
-        await setup.llm.prepare(prefix=setup.first_thoughts is not None)
+        await setup.llm.prepare(prefix=setup.continues_prefix)
         if setup.kind != "agent":
             return await run_chain(Draft(setup, question, NO_RUN))
         draft = Draft(setup, question, NO_RUN)
@@ -63,11 +64,14 @@ def ask_command(
     question: str,
     /,
     *,
-    model: Annotated[str, Parameter(help="oracle, openai:MODEL or scripted:FILE.")],
+    model: Annotated[str, Parameter(help=f"{SPECS}.")],
     tasks: Annotated[str | None, Parameter(help="Where the oracle finds the plan of the question.")] = None,
     base_url: Annotated[str | None, Parameter(help="Of an OpenAI-compatible server.")] = None,
     api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
     ftp: Annotated[bool, Parameter(help="Start from the first paragraph of a chain of thought.")] = False,
+    ftp_mode: Annotated[
+        FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")
+    ] = "prefix",
     max_steps: Annotated[int, Parameter(help="Most actions.")] = 5,
     index: Annotated[Path | None, Parameter(help="Index to search with web_search.")] = None,
     tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
@@ -80,6 +84,7 @@ def ask_command(
     top_p: TopP = None,
     completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
+    model_flags: ModelFlags = NO_FLAGS,
     json: AsJson = False,
 ) -> int:
     """Put one question to one model and watch it think, act and read. Nothing is stored.
@@ -91,6 +96,7 @@ def ask_command(
         base_url: Of an OpenAI-compatible server.
         api_key_env: Environment variable that holds the API key.
         ftp: Start from the first paragraph of a chain of thought.
+        ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
         max_steps: Most actions.
         index: Index to search with web_search.
         tools: Python files with @tool functions, may be given several times.
@@ -103,14 +109,16 @@ def ask_command(
         top_p: Of sampling; 1, or 0.8 with sag, unless given.
         completion_tokens: Most tokens of one completion.
         slips: Share of the oracle's turns that go wrong.
+        model_flags: More about the model.
         json: Print all rows as one JSON document.
     """
     check_counts(max_steps=max_steps)
     check_sandbox(sandbox)
     task = find_task(question, tasks)
     options = GenerateOptions(
-        ModelOptions(model, base_url, api_key_env, slips),
+        model_options(model, base_url, api_key_env, slips, flags=model_flags),
         ftp=ftp,
+        ftp_mode=ftp_mode,
         role="teacher",
         max_steps=max_steps,
         dialect=dialect,

@@ -17,6 +17,7 @@ from typing import Annotated
 import orjson
 from cyclopts import Parameter
 
+from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
 from pipelines.parts import (
     ModelOptions,
     SandboxChoice,
@@ -25,6 +26,7 @@ from pipelines.parts import (
     build_sandbox,
     build_tools,
     check_sandbox,
+    model_options,
 )
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from pipelines.provenance import finished, start_run
@@ -37,7 +39,7 @@ from toolkit.agent.known import Retry, load_first_thoughts, load_known, load_spe
 from toolkit.agent.recorder import RecordedLLM, recorded_tool
 from toolkit.agent.report import Report
 from toolkit.agent.runner import Plan, Runner
-from toolkit.agent.setup import Setup
+from toolkit.agent.setup import FtpMode, Setup
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import progress
 from toolkit.contracts import Limits, Retriever
@@ -55,6 +57,7 @@ class GenerateOptions:
     model: ModelOptions
     kind: TrajectoryKind = "agent"
     ftp: bool = True
+    ftp_mode: FtpMode = "prefix"
     role: Role = "teacher"
     samples: int = 1
     first_thoughts: int = 1
@@ -96,7 +99,7 @@ async def generate(
             thoughts = asyncio.create_task(asyncio.to_thread(load_first_thoughts, lake, setup.first_thoughts))
             stack.callback(thoughts.cancel)
         known, _ = await asyncio.gather(
-            asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=thoughts is not None)
+            asyncio.to_thread(load_known, lake, setup), setup.llm.prepare(prefix=setup.continues_prefix)
         )
         # Only now: its imports would take the processor from what the first request waits for.
         if setup.sandbox is not None:
@@ -194,6 +197,7 @@ def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retr
         retriever=retriever,
         n_passages=options.n_passages,
         first_thoughts=chains if options.kind == "agent" and options.ftp else None,
+        ftp_mode=options.ftp_mode,
     )
 
 
@@ -208,13 +212,16 @@ def generate_command(
     *,
     tasks: Annotated[str, Parameter(help="minipedia:train|test|ood, or a file with questions.")],
     lake: LakePath = DEFAULT_LAKE,
-    teacher: Annotated[str, Parameter(help="oracle, openai:MODEL or scripted:FILE.")] = "oracle",
+    teacher: Annotated[str, Parameter(help=f"{SPECS}.")] = "oracle",
     base_url: Annotated[
         str | None, Parameter(help="Of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
     ] = None,
     api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
     kind: Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")] = "agent",
     ftp: Annotated[bool, Parameter(help="Start agents from the first paragraph of a chain of thought.")] = True,
+    ftp_mode: Annotated[
+        FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")
+    ] = "prefix",
     limit: Annotated[int | None, Parameter(help="Only the first questions.")] = None,
     samples: Annotated[int, Parameter(help="Rollouts of each question.")] = 1,
     first_thoughts: Annotated[int, Parameter(help="Different first thoughts of each question.")] = 1,
@@ -233,7 +240,6 @@ def generate_command(
     seed: int = 0,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
     in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32,
-    timeout: Annotated[float, Parameter(help="Seconds for one request to a server.")] = 600.0,
     retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors",
     shard: Annotated[str, Parameter(help="Only part i of n of the questions, as i/n.")] = "1/1",
     max_cost: Annotated[float | None, Parameter(help="Most US dollars; needs the prices.")] = None,
@@ -242,6 +248,7 @@ def generate_command(
     price_in: Annotated[float | None, Parameter(help="US dollars for a million tokens read.")] = None,
     price_out: Annotated[float | None, Parameter(help="US dollars for a million tokens written.")] = None,
     gold: Annotated[bool, Parameter(help="Questions must have gold answers.")] = True,
+    model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> int:
@@ -260,6 +267,7 @@ def generate_command(
         api_key_env: Environment variable that holds the API key.
         kind: What is made.
         ftp: Start agents from the first paragraph of the teacher's chain of thought (first-thought prefix).
+        ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
         limit: Only the first questions.
         samples: Rollouts of each question.
         first_thoughts: Different first thoughts of each question; samples share one by default.
@@ -278,7 +286,6 @@ def generate_command(
         seed: Of sampling, of the oracle and of the sandbox.
         slips: Share of the oracle's turns that go wrong.
         in_flight: Rollouts in flight at once.
-        timeout: Seconds that one request to a server may take before it is tried again.
         retry: Which rollouts that ended in an error are tried again: all errors, timeouts only, or none.
         shard: Only part i of n of the questions, as i/n, for several processes or machines on one lake.
         max_cost: Ask no more when this identity has cost so many US dollars in this lake; needs the prices.
@@ -287,17 +294,19 @@ def generate_command(
         price_in: US dollars for a million tokens read; fills cost_usd.
         price_out: US dollars for a million tokens written; fills cost_usd.
         gold: Questions must have gold answers.
+        model_flags: More about the model.
         dry_run: Check everything and say what would be run, and what it may take; ask no model.
         json: Print one JSON document.
     """
     check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
     check_counts(completion_tokens=completion_tokens, max_tokens=max_tokens)
-    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours, timeout=timeout)
+    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours)
     check_amounts(above=False, price_in=price_in, price_out=price_out)
     options = GenerateOptions(
-        ModelOptions(teacher, base_url, api_key_env, slips, seed, timeout),
+        model_options(teacher, base_url, api_key_env, slips, seed, flags=model_flags),
         kind=kind,
         ftp=ftp,
+        ftp_mode=ftp_mode,
         samples=samples,
         first_thoughts=first_thoughts,
         max_steps=max_steps,

@@ -10,18 +10,23 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from pipelines.model_flags import SPECS, ModelFlags
 from schemas import Task, TrajectoryKind
 from toolkit.contracts import LLM, Retriever, Tool
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
-from toolkit.errors import InputError
+from toolkit.errors import InputError, MissingExtraError
 from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
 from toolkit.tools import load_tools, web_search
 
+if TYPE_CHECKING:
+    from toolkit.llm.openai_server import Endpoint
+
 SandboxChoice = Literal["best", "unsafe"]
+KINDS = ("oracle", "openai", "hf", "vllm", "scripted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class ModelOptions:
     """Which model answers, and where it is."""
 
     spec: str
-    """`oracle`, `openai:MODEL` or `scripted:FILE`."""
+    """`oracle`, `openai:MODEL`, `hf:PATH_OR_NAME`, `vllm:PATH_OR_NAME` or `scripted:FILE`."""
     base_url: str | None = None
     """None: `OPENAI_BASE_URL`, or OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -37,18 +42,46 @@ class ModelOptions:
     slips: float = 0.1
     """Share of the oracle's turns that go wrong."""
     seed: int = 0
-    timeout_s: float = 600.0
-    """For one request to a server, reading included."""
+    endpoints: tuple[str, ...] = ()
+    """Several servers of `openai:MODEL`, each as `toolkit.llm.openai_server.parse_endpoint` reads it."""
+    adapter: Path | None = None
+    """Of a model in process."""
+    dtype: str = "auto"
+    """Of a model in process."""
+    device: str = "auto"
+    """Of a model of transformers in process."""
+    logprobs: bool = False
+    """Whether log-probabilities are recorded, and token ids where the model gives them."""
+
+
+def model_options(
+    spec: str, base_url: str | None, api_key_env: str, slips: float, seed: int = 0, *, flags: ModelFlags
+) -> ModelOptions:
+    """The options of a command line."""
+    return ModelOptions(
+        spec,
+        base_url,
+        api_key_env,
+        slips,
+        seed,
+        endpoints=flags.endpoint,
+        adapter=flags.adapter,
+        dtype=flags.dtype,
+        device=flags.device,
+        logprobs=flags.logprobs,
+    )
 
 
 def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDialect) -> LLM:
     """The model that `options` name; `tasks` are what the oracle knows plans of.
 
     Raises:
-        InputError: no such kind of model, or its options are incomplete.
+        InputError: no such kind of model, or its options are incomplete or meant for another kind.
+        MissingExtraError: it runs in process, and what it needs is not installed.
     """
     # Each model only where it is asked for: what it imports takes longer than all else before the first request.
     kind, _, rest = options.spec.partition(":")
+    _check_fit(kind, options)
     if kind == "oracle" and not rest:
         from toolkit.tasks.oracle import OracleTeacher
 
@@ -58,11 +91,59 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
 
         return load_script(Path(rest))
     if kind == "openai" and rest:
-        from toolkit.llm.openai_server import Endpoint, OpenAIServer
+        from toolkit.llm.openai_server import OpenAIServer
 
-        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        return OpenAIServer(rest, Endpoint(base_url, os.environ.get(options.api_key_env), options.timeout_s))
-    raise InputError(f"expected oracle, openai:MODEL or scripted:FILE as the model, got {options.spec!r}")
+        return OpenAIServer(rest, _endpoints(options), logprobs=options.logprobs)
+    if kind == "hf" and rest:
+        return _transformers(rest, options)
+    if kind == "vllm" and rest:
+        return _vllm(rest, options)
+    raise InputError(f"expected {SPECS} as the model, got {options.spec!r}")
+
+
+def _check_fit(kind: str, options: ModelOptions) -> None:
+    """Refuse options that the kind of model would silently ignore."""
+    given = {
+        "--base-url": (options.base_url is not None, ("openai",)),
+        "--endpoint": (bool(options.endpoints), ("openai",)),
+        "--adapter": (options.adapter is not None, ("hf", "vllm")),
+        "--dtype": (options.dtype != "auto", ("hf", "vllm")),
+        "--device": (options.device != "auto", ("hf",)),
+        "--logprobs": (options.logprobs, ("openai", "hf", "vllm")),
+    }
+    for flag, (is_given, kinds) in given.items():
+        if is_given and kind in KINDS and kind not in kinds:
+            raise InputError(f"{flag} is for {' and '.join(f'{name}:' for name in kinds)} models, not {options.spec}")
+
+
+def _endpoints(options: ModelOptions) -> list[Endpoint]:
+    from toolkit.llm.openai_server import parse_endpoint
+
+    if options.endpoints and options.base_url:
+        raise InputError("--base-url and --endpoint both name servers; give each of them as an --endpoint")
+    urls = options.endpoints or (options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",)
+    return [parse_endpoint(url, key_env=options.api_key_env) for url in urls]
+
+
+def _transformers(source: str, options: ModelOptions) -> LLM:
+    from toolkit.llm.local_weights import LocalModel
+
+    try:
+        from toolkit.llm.transformers_local import TransformersLLM
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "local", f"the model {options.spec}") from error
+    local = LocalModel(source, options.adapter)
+    return TransformersLLM(local, dtype=options.dtype, device=options.device, logprobs=options.logprobs)
+
+
+def _vllm(source: str, options: ModelOptions) -> LLM:
+    from toolkit.llm.local_weights import LocalModel
+
+    try:
+        from toolkit.llm.vllm_local import VLLMLocal
+    except ImportError as error:
+        raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}") from error
+    return VLLMLocal(LocalModel(source, options.adapter), dtype=options.dtype, logprobs=options.logprobs)
 
 
 def build_tools(files: Iterable[Path], retriever: Retriever | None, n_passages: int) -> dict[str, Tool]:

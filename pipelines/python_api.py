@@ -19,7 +19,7 @@ from toolkit.agent.budget import Budget, Prices
 from toolkit.agent.draft import Finished
 from toolkit.agent.known import Retry
 from toolkit.agent.report import Report
-from toolkit.agent.setup import Sampling
+from toolkit.agent.setup import FtpMode, Sampling
 from toolkit.agent.vote import VoteRule
 from toolkit.lake.journals import parse_shard
 from toolkit.lake.lake import open_lake
@@ -32,9 +32,12 @@ def generate(
     lake: str | Path = "lake",
     teacher: str = "oracle",
     base_url: str | None = None,
+    endpoints: Iterable[str] = (),
+    adapter: str | Path | None = None,
     limit: int | None = None,
     kind: TrajectoryKind = "agent",
     ftp: bool = True,
+    ftp_mode: FtpMode = "prefix",
     samples: int = 1,
     max_steps: int = 5,
     index: str | Path | None = None,
@@ -61,9 +64,10 @@ def generate(
     """
     questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else tasks)
     options = GenerateOptions(
-        ModelOptions(teacher, base_url),
+        ModelOptions(teacher, base_url, endpoints=tuple(endpoints), adapter=Path(adapter) if adapter else None),
         kind=kind,
         ftp=ftp,
+        ftp_mode=ftp_mode,
         samples=samples,
         max_steps=max_steps,
         in_flight=in_flight,
@@ -85,8 +89,11 @@ def ask(
     *,
     model: str,
     base_url: str | None = None,
+    endpoints: Iterable[str] = (),
+    adapter: str | Path | None = None,
     tasks: str | None = None,
     ftp: bool = False,
+    ftp_mode: FtpMode = "prefix",
     max_steps: int = 5,
     index: str | Path | None = None,
     tools: Iterable[str | Path] = (),
@@ -102,8 +109,11 @@ def ask(
         InputError: an option will not do.
     """
     options = GenerateOptions(
-        ModelOptions(model, base_url, slips=0.0),
+        ModelOptions(
+            model, base_url, slips=0.0, endpoints=tuple(endpoints), adapter=Path(adapter) if adapter else None
+        ),
         ftp=ftp,
+        ftp_mode=ftp_mode,
         max_steps=max_steps,
         tools=tuple(map(Path, tools)),
         sandbox=sandbox,

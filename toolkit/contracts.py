@@ -55,12 +55,14 @@ class Completion:
     prompt_tokens: int | None = None
     """Tokens read; of several samples of one request only the first one states them. None: not counted."""
     completion_tokens: int | None = None
-    """Tokens written. None: not counted."""
+    """Tokens written; 0 for copies of a greedy sample. None: not counted."""
     sampled_tokens: int | None = None
     """Tokens written by all samples of the request, stated by the first one where the server counts only those.
     None: the sum of what each one wrote."""
     token_ids: tuple[int, ...] | None = None
+    """Tokens written, the end token included. None: not asked for, or not given."""
     logprobs: tuple[float, ...] | None = None
+    """Natural logarithms, the model's own before temperature, one a token. None: not asked for, or not given."""
 
 
 class LLM(Protocol):
@@ -88,7 +90,8 @@ class LLM(Protocol):
         """`request.n` samples, or fewer, at least one, where the server cannot draw as many at once.
 
         Raises:
-            ModelError: no answer after all retries.
+            ModelError: no answer after all retries, or this request is refused.
+            InputError: no request can be answered any more, because a key was revoked or the model is gone.
         """
         ...
 

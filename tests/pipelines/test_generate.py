@@ -122,7 +122,7 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
         (["--tasks", "{answerless}"], "line 2"),
         (["--tasks", "minipedia:train", "--samples", "0"], "--samples must be at least 1"),
         (["--tasks", "minipedia:train", "--index", "nowhere"], "nowhere"),
-        (["--tasks", "{good}", "--teacher", "gpt"], "oracle, openai:MODEL or scripted:FILE"),
+        (["--tasks", "{good}", "--teacher", "gpt"], "openai:MODEL, hf:PATH_OR_NAME"),
         (["--tasks", "{good}", "--teacher", "scripted:none.json"], "none.json"),
         (
             [

@@ -50,6 +50,8 @@ async def run_chain(draft: Draft) -> Finished:
             finish_reason=completion.finish_reason,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
+            token_ids=list(completion.token_ids) if completion.token_ids is not None else None,
+            logprobs=list(completion.logprobs) if completion.logprobs is not None else None,
             latency_ms=(time.perf_counter() - asked) * 1000 + draft.recorder.replayed_ms,
         ),
         written=completion.completion_tokens,

@@ -2,7 +2,8 @@
 
 Invariant: errors of the model's code become observations and the loop goes on; only a model
 that gives no answer at all ends a rollout early, and that is a row too. With a first thought
-(ftp) the first completion is asked as a continuation of `Thought: ` + its text.
+(ftp) the first completion is asked as a continuation of `Thought: ` + its text, or, of a model
+that cannot continue, by an instruction in the task turn.
 Source: Kang et al. 2025 (arXiv 2505.17612), sections 3 and 4.
 """
 
@@ -59,8 +60,8 @@ async def run_agent(draft: Draft, *, on_step: OnStep = unseen) -> Finished:
 
 
 def _request(draft: Draft, step_index: int) -> CompletionRequest:
-    setup, thought = draft.setup, draft.first_thought
-    sampling = setup.sampling
+    setup, sampling = draft.setup, draft.setup.sampling
+    continued = draft.first_thought if step_index == 0 and setup.ftp_mode == "prefix" else None
     return CompletionRequest(
         messages=tuple(_messages(draft)),
         temperature=sampling.temperature,
@@ -68,18 +69,25 @@ def _request(draft: Draft, step_index: int) -> CompletionRequest:
         max_tokens=sampling.max_tokens,
         stop=setup.dialect.stop,
         seed=setup.request_seed(draft.task.task_id, draft.sample_index, step_index),
-        prefix=setup.dialect.prefix(thought.text) if thought and step_index == 0 else None,
+        prefix=setup.dialect.prefix(continued.text) if continued else None,
     )
 
 
 def _messages(draft: Draft) -> list[ChatMessage]:
     dialect = draft.setup.dialect
     messages = [ChatMessage("system", draft.setup.system_prompt)]
-    messages.append(ChatMessage("user", dialect.task_turn(draft.task.question)))
+    messages.append(ChatMessage("user", _task_turn(draft)))
     for step in draft.steps:
         messages.append(ChatMessage("assistant", step.completion))
         messages.append(ChatMessage("user", dialect.observation_turn(step.observation or "")))
     return messages
+
+
+def _task_turn(draft: Draft) -> str:
+    dialect, question, thought = draft.setup.dialect, draft.task.question, draft.first_thought
+    if thought is not None and draft.setup.ftp_mode == "instruct":
+        return dialect.instructed_task_turn(question, thought.text)
+    return dialect.task_turn(question)
 
 
 def _record(draft: Draft, step_index: int, prefix: str, taken: Taken) -> Step:

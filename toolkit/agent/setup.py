@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from schemas import Model, Prompt, Role, TrajectoryKind
 from schemas.identity import canonical_json, derive_id, prompt_hash
@@ -16,6 +17,9 @@ from toolkit.agent.vote import VoteRule
 from toolkit.contracts import LLM, Identity, Retriever, Sandbox, Tool
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
+
+FtpMode = Literal["prefix", "instruct"]
+"""How a first thought is forced: `prefix`: the model continues it. `instruct`: the task turn asks to begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Setup:
     n_passages: int = 3
     first_thoughts: Setup | None = None
     """Setup of the chains of thought whose first paragraph is forced on the agent. None: no ftp."""
+    ftp_mode: FtpMode = "prefix"
 
     @cached_property
     def system_prompt(self) -> str:
@@ -76,7 +81,10 @@ class Setup:
         """What the ids derive from; what a greedy agent has no use for is left out."""
         sag = {"sag": {**asdict(self.sag), "version": VOTE_VERSION}} if self.sag else {}
         tools = [{"signature": tool.signature, "effect": tool.effect} for tool in self.tools.values()]
+        # Named only where it is not the usual one, so that ids made before there was a choice stay.
+        instructed = {"ftp_mode": self.ftp_mode} if self.first_thoughts and self.ftp_mode != "prefix" else {}
         return {
+            **instructed,
             "kind": self.kind,
             "role": self.role,
             "model": self.llm.identity,
@@ -90,6 +98,11 @@ class Setup:
             "first_thoughts": self.first_thoughts.identity_hash if self.first_thoughts else None,
             **sag,
         }
+
+    @property
+    def continues_prefix(self) -> bool:
+        """Whether the model must be able to continue a prefix."""
+        return self.first_thoughts is not None and self.ftp_mode == "prefix"
 
     @property
     def dialect_name(self) -> str:

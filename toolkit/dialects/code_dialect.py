@@ -88,6 +88,10 @@ class CodeDialect(ABC):
         """User turn that puts the question."""
         return turns.task_turn(self.name, question)
 
+    def instructed_task_turn(self, question: str, first_thought: str) -> str:
+        """User turn that puts the question and asks for `first_thought`: for models that cannot continue a prefix."""
+        return f"{self.task_turn(question)}\n\n{turns.first_thought_instruction(first_thought)}"
+
     def observation_turn(self, observation: str) -> str:
         """User turn that shows an observation."""
         return turns.observation_turn(self.name, observation)

@@ -38,6 +38,11 @@ def task_turn(dialect: str, question: str) -> str:
     return _TASK_LABELS.get(dialect, "") + question
 
 
+def first_thought_instruction(first_thought: str) -> str:
+    """What asks, in words, for a first thought; while a rollout runs only, never in training data."""
+    return f"Begin your first thought with exactly the following text, and go on from there:\n{first_thought}"
+
+
 def passages_turn(question: str, passages: Sequence[Passage]) -> str:
     """The user turn of a chain of thought with passages: best first, as a search shows them, then the question."""
     shown = "\n".join(

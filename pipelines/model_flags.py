@@ -1,0 +1,36 @@
+"""Options of a model that every command with a model has, said once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+SPECS = "oracle, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFlags:
+    """Flags beside `--base-url` and `--api-key-env`."""
+
+    endpoint: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A server: URL[,weight=2][,in_flight=64][,timeout_s=600][,key_env=NAME]; may be given several times.",
+            negative="",
+        ),
+    ] = ()
+    adapter: Annotated[Path | None, Parameter(help="Adapter (LoRA) for an hf: or vllm: model, as peft wrote it.")] = (
+        None
+    )
+    dtype: Annotated[str, Parameter(help="Of an hf: or vllm: model: auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, Parameter(help="Of an hf: model: auto, cpu or cuda:N.")] = "auto"
+    logprobs: Annotated[
+        bool, Parameter(help="Record log-probabilities, and token ids where the model gives them.", negative="")
+    ] = False
+
+
+NO_FLAGS = ModelFlags()

@@ -1,0 +1,123 @@
+"""A model by path or name, for backends that load it in process: what it is called and what it is.
+
+A directory is known by a digest of the files that decide its answers, wherever it lies; a name of
+the Hub by its commit. Invariant: equal revision, equal weights, tokenizer and template. The digest
+reads all weights once, at about the speed of the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from toolkit.errors import InputError
+
+DECIDING = (
+    "config.json",
+    "adapter_config.json",
+    "*.safetensors",
+    "pytorch_model*.bin",
+    "adapter_model.bin",
+    "tokenizer*",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+    "chat_template*",
+)
+PLACES = ("_name_or_path", "base_model_name_or_path")
+"""Keys of configurations that say where something lay, not what it is."""
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A base model and, perhaps, an adapter for it.
+
+    Raises:
+        InputError: a directory is missing or does not hold what it should.
+    """
+
+    base: str
+    """A directory, or a name of the Hub with or without `@REVISION`."""
+    adapter: Path | None = None
+    """Directory that peft wrote. None: the base as it is."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without loading anything."""
+        if self.directory is None and self.base.startswith((".", "/", "~")):
+            raise InputError(f"there is no directory {self.base} with a model")
+        if self.directory is not None and not (self.directory / "config.json").is_file():
+            raise InputError(f"{self.directory} holds no model: config.json is missing")
+        if self.adapter is not None and not (self.adapter / "adapter_config.json").is_file():
+            raise InputError(f"{self.adapter} holds no adapter: adapter_config.json is missing")
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the base lies. None: on the Hub, or in its cache."""
+        path = Path(self.base).expanduser()
+        return path if path.is_dir() else None
+
+    @property
+    def source(self) -> str:
+        """What loaders are given: the directory, or the name without revision."""
+        return str(self.directory) if self.directory else self.base.partition("@")[0]
+
+    @property
+    def hub_revision(self) -> str | None:
+        """What stands behind the `@`. None: the newest, or a directory."""
+        return None if self.directory else self.base.partition("@")[2] or None
+
+    @property
+    def name(self) -> str:
+        """As recorded: the last part of a path, the whole name of the Hub, the adapter behind a plus."""
+        base = self.directory.resolve().name if self.directory else self.source
+        return f"{base}+{self.adapter.resolve().name}" if self.adapter else base
+
+    @cached_property
+    def revision(self) -> str:
+        """What the weights are; reads them all, or asks the Hub.
+
+        Raises:
+            InputError: the Hub does not know the model, or cannot be reached.
+        """
+        base = digest(self.directory) if self.directory else self._hub_commit()
+        return f"{base}+{digest(self.adapter)}" if self.adapter else base
+
+    def _hub_commit(self) -> str:
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(self.source, revision=self.hub_revision)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(
+                f"cannot find the model {self.base}: {reason}; a directory may be named instead"
+            ) from error
+        return str(getattr(config, "_commit_hash", None) or self.hub_revision or "unknown")
+
+
+def digest(directory: Path) -> str:
+    """24 hexadecimal digits over the deciding files of a directory."""
+    total = hashlib.sha256()
+    for path in sorted({path for pattern in DECIDING for path in directory.glob(pattern) if path.is_file()}):
+        total.update(path.name.encode() + b"\0")
+        for part in _parts(path):
+            total.update(part)
+    return total.hexdigest()[:24]
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    if path.name in ("config.json", "adapter_config.json"):
+        found = orjson.loads(path.read_bytes())
+        known = {key: value for key, value in found.items() if key not in PLACES}
+        yield orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
+        return
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            yield part
