@@ -303,7 +303,7 @@ def generate_command(
     check_amounts(above=True, max_cost=max_cost, max_hours=max_hours)
     check_amounts(above=False, price_in=price_in, price_out=price_out)
     options = GenerateOptions(
-        model_options(teacher, base_url, api_key_env, slips, seed, flags=model_flags),
+        model_options(teacher, base_url, api_key_env, slips, seed, timeout, flags=model_flags),
         kind=kind,
         ftp=ftp,
         ftp_mode=ftp_mode,

@@ -42,6 +42,8 @@ class ModelOptions:
     slips: float = 0.1
     """Share of the oracle's turns that go wrong."""
     seed: int = 0
+    timeout_s: float = 600.0
+    """For one request to a server, reading included."""
     endpoints: tuple[str, ...] = ()
     """Several servers of `openai:MODEL`, each as `toolkit.llm.openai_server.parse_endpoint` reads it."""
     adapter: Path | None = None
@@ -55,7 +57,14 @@ class ModelOptions:
 
 
 def model_options(
-    spec: str, base_url: str | None, api_key_env: str, slips: float, seed: int = 0, *, flags: ModelFlags
+    spec: str,
+    base_url: str | None,
+    api_key_env: str,
+    slips: float,
+    seed: int = 0,
+    timeout_s: float = 600.0,
+    *,
+    flags: ModelFlags,
 ) -> ModelOptions:
     """The options of a command line."""
     return ModelOptions(
@@ -64,6 +73,7 @@ def model_options(
         api_key_env,
         slips,
         seed,
+        timeout_s,
         endpoints=flags.endpoint,
         adapter=flags.adapter,
         dtype=flags.dtype,
@@ -91,9 +101,7 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
 
         return load_script(Path(rest))
     if kind == "openai" and rest:
-        from toolkit.llm.openai_server import OpenAIServer
-
-        return OpenAIServer(rest, _endpoints(options), logprobs=options.logprobs)
+        return _openai(rest, options)
     if kind == "hf" and rest:
         return _transformers(rest, options)
     if kind == "vllm" and rest:
@@ -116,30 +124,34 @@ def _check_fit(kind: str, options: ModelOptions) -> None:
             raise InputError(f"{flag} is for {' and '.join(f'{name}:' for name in kinds)} models, not {options.spec}")
 
 
-def _endpoints(options: ModelOptions) -> list[Endpoint]:
-    from toolkit.llm.openai_server import parse_endpoint
+def _openai(model: str, options: ModelOptions) -> LLM:
+    from toolkit.llm.openai_server import OpenAIServer, parse_endpoint
 
     if options.endpoints and options.base_url:
         raise InputError("--base-url and --endpoint both name servers; give each of them as an --endpoint")
     urls = options.endpoints or (options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",)
-    return [parse_endpoint(url, key_env=options.api_key_env) for url in urls]
+    endpoints = [parse_endpoint(url, key_env=options.api_key_env, timeout_s=options.timeout_s) for url in urls]
+    return OpenAIServer(model, endpoints, logprobs=options.logprobs)
 
 
 def _transformers(source: str, options: ModelOptions) -> LLM:
     from toolkit.llm.local_weights import LocalModel
 
     try:
+        from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.transformers_local import TransformersLLM
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "local", f"the model {options.spec}") from error
-    local = LocalModel(source, options.adapter)
-    return TransformersLLM(local, dtype=options.dtype, device=options.device, logprobs=options.logprobs)
+    return TransformersLLM(
+        LocalModel(source, options.adapter), dtype=options.dtype, device=options.device, logprobs=options.logprobs
+    )
 
 
 def _vllm(source: str, options: ModelOptions) -> LLM:
     from toolkit.llm.local_weights import LocalModel
 
     try:
+        from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.vllm_local import VLLMLocal
     except ImportError as error:
         raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}") from error

@@ -33,12 +33,16 @@ SHOWN_CHARS = 300
 class Failure(ToolkitError):
     """Trying again may help."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, not_there: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, not_there: bool = False, late: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """When the server wants to be asked again. None: it did not say."""
         self.not_there = not_there
         """Whether nothing could be connected to."""
+        self.late = late
+        """Whether the time was up before the answer came."""
 
 
 class Refusal(ToolkitError):
@@ -132,7 +136,7 @@ def _broken(endpoint: Endpoint, error: Exception, limit_s: float) -> Failure | M
         reason = error.os_error.strerror or error
         return Failure(f"cannot reach {endpoint.url}: {reason}; is the server running?", not_there=True)
     if isinstance(error, TimeoutError):
-        return Failure(f"{endpoint.url} did not answer within {limit_s:g} s")
+        return Failure(f"{endpoint.url} did not answer within {limit_s:g} s", late=True)
     return Failure(f"{endpoint.url} broke off: {type(error).__name__}: {error}")
 
 

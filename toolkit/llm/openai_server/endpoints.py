@@ -66,7 +66,13 @@ class Endpoint:
         return self.base_url.rstrip("/")
 
 
-def parse_endpoint(text: str, *, key_env: str | None = None, environment: Mapping[str, str] | None = None) -> Endpoint:
+def parse_endpoint(
+    text: str,
+    *,
+    key_env: str | None = None,
+    timeout_s: float = 600.0,
+    environment: Mapping[str, str] | None = None,
+) -> Endpoint:
     """The endpoint that `text` describes; `key_env` is the variable of its key unless it names another.
 
     A variable that `text` names itself must be set; the default one need not be, because many servers ask for no key.
@@ -92,7 +98,7 @@ def parse_endpoint(text: str, *, key_env: str | None = None, environment: Mappin
         return Endpoint(
             url.strip(),
             key,
-            timeout_s=float(given.get("timeout_s", 600)),
+            timeout_s=float(given.get("timeout_s", timeout_s)),
             weight=float(given.get("weight", 1)),
             in_flight=int(given["in_flight"]) if "in_flight" in given else None,
         )

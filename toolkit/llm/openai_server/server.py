@@ -132,8 +132,8 @@ class OpenAIServer:
         """Up to `request.n` samples, at least one: servers may give fewer in one answer.
 
         Raises:
-            ModelError: refused, or no answer after all tries; with the endpoint that was asked last. A
-                ModelTimeoutError if that one took too long.
+            ModelError: refused, or no answer after all tries; with the endpoint that was asked last. It is a
+                ModelTimeoutError if the last try took too long.
             InputError: nothing can be answered any more: the key was revoked, the model is gone, the credit is spent.
         """
         if asks_for_copies(request):
@@ -153,7 +153,7 @@ class OpenAIServer:
                 again_at = max(clock() + pause_s, self._pool.ready_at())
                 if tries == self._max_tries or again_at > started + self._deadline_s:
                     asked = f"{tries} {'try' if tries == 1 else 'tries'} in {clock() - started:.0f} s"
-                    kind = ModelTimeoutError if isinstance(error.__cause__, TimeoutError) else ModelError
+                    kind = ModelTimeoutError if error.late else ModelError
                     raise kind(f"no answer after {asked}, the last: {error}") from error
             await asyncio.sleep(pause_s)
             slot = await self._pool.take(avoid=slot)
