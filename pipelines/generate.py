@@ -240,6 +240,7 @@ def generate_command(
     seed: int = 0,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
     in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32,
+    timeout: Annotated[float, Parameter(help="Seconds for one request to a server.")] = 600.0,
     retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors",
     shard: Annotated[str, Parameter(help="Only part i of n of the questions, as i/n.")] = "1/1",
     max_cost: Annotated[float | None, Parameter(help="Most US dollars; needs the prices.")] = None,
@@ -286,6 +287,7 @@ def generate_command(
         seed: Of sampling, of the oracle and of the sandbox.
         slips: Share of the oracle's turns that go wrong.
         in_flight: Rollouts in flight at once.
+        timeout: Seconds that one request to a server may take before it is tried again.
         retry: Which rollouts that ended in an error are tried again: all errors, timeouts only, or none.
         shard: Only part i of n of the questions, as i/n, for several processes or machines on one lake.
         max_cost: Ask no more when this identity has cost so many US dollars in this lake; needs the prices.
@@ -300,7 +302,7 @@ def generate_command(
     """
     check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
     check_counts(completion_tokens=completion_tokens, max_tokens=max_tokens)
-    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours)
+    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours, timeout=timeout)
     check_amounts(above=False, price_in=price_in, price_out=price_out)
     options = GenerateOptions(
         model_options(teacher, base_url, api_key_env, slips, seed, timeout, flags=model_flags),

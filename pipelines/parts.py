@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pipelines.model_flags import SPECS, ModelFlags
 from schemas import Task, TrajectoryKind
@@ -21,9 +21,6 @@ from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, MissingExtraError
 from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
 from toolkit.tools import load_tools, web_search
-
-if TYPE_CHECKING:
-    from toolkit.llm.openai_server import Endpoint
 
 SandboxChoice = Literal["best", "unsafe"]
 KINDS = ("oracle", "openai", "hf", "vllm", "scripted")
@@ -135,8 +132,6 @@ def _openai(model: str, options: ModelOptions) -> LLM:
 
 
 def _transformers(source: str, options: ModelOptions) -> LLM:
-    from toolkit.llm.local_weights import LocalModel
-
     try:
         from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.transformers_local import TransformersLLM
@@ -148,8 +143,6 @@ def _transformers(source: str, options: ModelOptions) -> LLM:
 
 
 def _vllm(source: str, options: ModelOptions) -> LLM:
-    from toolkit.llm.local_weights import LocalModel
-
     try:
         from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.vllm_local import VLLMLocal

@@ -51,24 +51,15 @@ class Siege:
         lines = [json.dumps({"id": f"q{n}", "question": f"Question {n}?", "answer": "2"}) for n in range(questions)]
         (root / "questions.jsonl").write_text("\n".join(lines) + "\n")
 
-    def command(self, server: Running, *more: object, timeout_s: float = 60) -> list[str]:
+    def command(self, server: Running, *more: object) -> list[str]:
         arguments = ["--tasks", self.root / "questions.jsonl", "--tools", self.root / "my_tools.py"]
-        arguments += [
-            "--lake",
-            self.lake,
-            "--teacher",
-            "openai:counted",
-            "--endpoint",
-            f"{server.base_url},timeout_s={timeout_s}",
-        ]
+        arguments += ["--lake", self.lake, "--teacher", "openai:counted", "--base-url", server.base_url]
         arguments += ["--sandbox", "unsafe", "--in-flight", 16, "--json", *more]
         return [sys.executable, "-m", "toolkit.cli", "generate", *map(str, arguments)]
 
-    def start(self, server: Running, *more: object, timeout_s: float = 60) -> subprocess.Popen[str]:
+    def start(self, server: Running, *more: object) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            self.command(server, *more, timeout_s=timeout_s), stdout=pipe, stderr=pipe, text=True
-        )
+        process = subprocess.Popen(self.command(server, *more), stdout=pipe, stderr=pipe, text=True)
         self._processes.append(process)
         return process
 

@@ -108,10 +108,10 @@ def test_a_lying_server_changes_nothing_and_is_asked_again_only_for_what_it_did_
     siege, runs, retried = sieges(tmp_path / "siege", 200), 1, 0
     started = time.monotonic()
     with counting_server(tmp_path / "log", latency_s=0.02, faults=0.2) as server:
-        process = siege.start(server, timeout_s=1)
+        process = siege.start(server, "--timeout", 1)
         report = ended(process, expect=None)
         while process.returncode:
-            process = siege.start(server, timeout_s=1)
+            process = siege.start(server, "--timeout", 1)
             report, runs = ended(process, expect=None), runs + 1
             retried += report["retried"]
         asked, answered, faults = (server.count(kind) for kind in ("asked", "answered", "fault"))
