@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -43,7 +44,12 @@ def inside(level: int, play: Callable[[Sandbox], Awaitable[None]], timeout_s: fl
 
 def alive() -> list[psutil.Process]:
     """The host's descendants, without the dead that nobody has buried yet."""
-    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    living = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended while we were looking
+            if process.status() != psutil.STATUS_ZOMBIE:
+                living.append(process)
+    return living
 
 
 async def until(holds: Callable[[], bool]) -> None:
