@@ -95,6 +95,8 @@ def _explained(problem: str) -> str:
     advice = ""
     if "landlock" in last:
         advice = "; Landlock needs Linux 5.13 or newer with `landlock` in the kernel's `lsm=` list"
+    elif "gate" in last:
+        advice = "; kernel.yama.ptrace_scope above 1 forbids it, or a container's own seccomp profile"
     elif "seccomp" in last:
         advice = "; a container's own seccomp profile may forbid it"
     elif "bwrap" in last:

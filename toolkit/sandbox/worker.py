@@ -107,11 +107,16 @@ class Worker:
             ProcessLostError: the base was lost; there are no forks.
         """
         forks: list[SessionProcess] = []
-        while len(forks) < count:
-            some = await self._fork_some(base, action, min(count - len(forks), _FORKS_AT_ONCE), timeout_s)
-            forks += some
-            if not some:
-                break
+        try:
+            while len(forks) < count:
+                some = await self._fork_some(base, action, min(count - len(forks), _FORKS_AT_ONCE), timeout_s)
+                forks += some
+                if not some:
+                    break
+        except BaseException:
+            for fork in forks:
+                fork.kill()
+            raise
         return forks
 
     async def _fork_some(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:

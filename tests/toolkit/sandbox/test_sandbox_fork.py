@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+import psutil
 import pytest
 
 from toolkit.contracts import Outcome, Tool
@@ -213,3 +214,26 @@ def test_a_closed_session_cannot_be_forked() -> None:
 
     with pytest.raises(RunError, match="closed session"):
         asyncio.run(main())
+
+
+def test_a_base_that_fails_at_its_fortieth_fork_leaves_none_of_the_first() -> None:
+    async def main() -> tuple[int, list[Outcome]]:
+        async with Sandbox(modules=MODULES, limits=Limits(step_timeout_s=1), workers=1) as sandbox:
+            session = await sandbox.open()
+            await session.run("x = 7")
+            await session.run(
+                "import os, sys, time\ncalls = []\n"
+                "def twice(channels):\n    calls.append(1)\n"
+                "    return real(channels) if len(calls) == 1 else time.sleep(60)\n"
+                "for module in list(sys.modules.values()):\n    if hasattr(module, 'fork_into'):\n"
+                "        real = real if 'real' in globals() else module.fork_into\n        module.fork_into = twice"
+            )
+            before = len(psutil.Process().children(recursive=True))
+            forks = await session.fork(40)
+            outcomes = [await fork.run("x") for fork in forks]
+            await asyncio.gather(*(fork.close() for fork in forks))
+            return len(psutil.Process().children(recursive=True)) - before, outcomes
+
+    left, outcomes = asyncio.run(main())
+    assert [outcome.value for outcome in outcomes] == ["7"] * 40
+    assert left <= 0
