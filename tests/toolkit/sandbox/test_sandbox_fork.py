@@ -10,7 +10,7 @@ from toolkit.contracts import Outcome, Tool
 from toolkit.errors import RunError
 from toolkit.sandbox import Limits, Sandbox, probe
 
-MODULES = ("itertools", "math", "os", "random", "time")
+MODULES = ("itertools", "math", "os", "random", "sys", "time")
 LEVELS = range(1, probe().level + 1)
 
 
@@ -221,13 +221,14 @@ def test_a_base_that_fails_at_its_fortieth_fork_leaves_none_of_the_first() -> No
         async with Sandbox(modules=MODULES, limits=Limits(step_timeout_s=1), workers=1) as sandbox:
             session = await sandbox.open()
             await session.run("x = 7")
-            await session.run(
+            spoilt = await session.run(
                 "import os, sys, time\ncalls = []\n"
                 "def twice(channels):\n    calls.append(1)\n"
                 "    return real(channels) if len(calls) == 1 else time.sleep(60)\n"
                 "for module in list(sys.modules.values()):\n    if hasattr(module, 'fork_into'):\n"
                 "        real = real if 'real' in globals() else module.fork_into\n        module.fork_into = twice"
             )
+            assert spoilt.ok
             before = len(psutil.Process().children(recursive=True))
             forks = await session.fork(40)
             outcomes = [await fork.run("x") for fork in forks]
