@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _HEADER = struct.Struct(">I")
 _READ_BYTES = 1 << 16
 _DESCRIPTORS = 64
@@ -37,7 +38,7 @@ class Channel:
             FrameTooLargeError: nothing was written.
         """
         # Lone surrogates, which Python text may hold and UTF-8 may not, become question marks.
-        body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        body = _ENCODER.encode(message).encode("utf-8", "replace")
         if len(body) > self._frame_bytes:
             raise FrameTooLargeError(f"{len(body):,} bytes, at most {self._frame_bytes:,} are handed on")
         left = memoryview(_HEADER.pack(len(body)) + body)

@@ -219,24 +219,22 @@ class Zygote:
         self._tell(event="adopted", session=session, forks=adopted)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if info is None:
-                return
+        """Bury the dead, with all that was in their process groups, and tell the host."""
+        buried = False
+        while (pid := _dead_child()) is not None:
+            buried = True
             # The dead leader still holds the number of its process group: nobody else can be hit.
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(info.si_pid, signal.SIGKILL)
-            _, status = os.waitpid(info.si_pid, 0)
-            self._forks_left.pop(info.si_pid, None)
-            self._unordered.pop(info.si_pid, None)
-            self._sweep()
-            session = self._sessions.pop(info.si_pid, None)
+                os.killpg(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            self._forks_left.pop(pid, None)
+            self._unordered.pop(pid, None)
+            session = self._sessions.pop(pid, None)
             if session is not None:
                 del self._pids[session]
                 self._tell(event="ended", session=session, status=os.waitstatus_to_exitcode(status))
+        if buried:
+            self._sweep()
 
     def _sweep(self) -> None:
         """Kill children that are no sessions, nor forks on their way to be adopted."""
@@ -273,6 +271,15 @@ def _children(pid: int) -> set[int]:
             return {int(child) for child in file.read().split()}
     except (FileNotFoundError, ProcessLookupError):
         return set()
+
+
+def _dead_child() -> int | None:
+    """A child that has ended and is not buried yet."""
+    try:
+        info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if info is None else info.si_pid
 
 
 def _alive_child(pid: int) -> bool:
