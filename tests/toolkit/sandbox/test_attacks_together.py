@@ -34,7 +34,14 @@ child('session').fork_into = fork_into
 """
 
 
+OTHERS: set[psutil.Process] = set()
+"""Children that were there before the sandbox: those of other tests of this run."""
+
+
 def inside(level: int, play: Callable[[Sandbox], Awaitable[None]], timeout_s: float = 3.0) -> None:
+    OTHERS.clear()
+    OTHERS.update(psutil.Process().children(recursive=True))
+
     async def main() -> None:
         async with Sandbox(modules=MODULES, level=level, workers=1, limits=Limits(timeout_s, 100)) as sandbox:
             await play(sandbox)
@@ -43,9 +50,9 @@ def inside(level: int, play: Callable[[Sandbox], Awaitable[None]], timeout_s: fl
 
 
 def alive() -> list[psutil.Process]:
-    """The host's descendants, without the dead that nobody has buried yet."""
+    """The sandbox's processes, without the dead that nobody has buried yet."""
     living = []
-    for process in psutil.Process().children(recursive=True):
+    for process in set(psutil.Process().children(recursive=True)) - OTHERS:
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended while we were looking
             if process.status() != psutil.STATUS_ZOMBIE:
                 living.append(process)
