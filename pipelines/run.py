@@ -62,7 +62,7 @@ def run_command(
     chosen = _chosen(loaded, first, last)
     for name, text in overrides.items():
         taking = [str(number) for number, stage in chosen if name.replace("-", "_") in options_of(stage.command)]
-        note(f"--{name} {text} goes to the stages {', '.join(taking) or '(none of those that run)'}")
+        note(f"--{name} {text}, in stage {', '.join(taking)}" if taking else f"--{name} {text}: in no stage of these")
     stages = [stage for _, stage in chosen]
     missing = missing_inputs(stages)
     _check_filters(stages)
