@@ -154,7 +154,8 @@ def _print_forecasts(told: list[dict[str, Any]]) -> None:
 def _figures(forecast: dict[str, Any]) -> list[Any]:
     to_run = forecast["to_retry"] + forecast["begun"] + forecast["new"]
     tokens = [round(forecast["read"]), round(forecast["written"])]
-    return [forecast["done"], to_run, *tokens, forecast["hours"], forecast["cost_usd"]]
+    cost = forecast["cost_usd"]
+    return [forecast["done"], to_run, *tokens, round(forecast["hours"], 3), None if cost is None else round(cost, 2)]
 
 
 def _captured(words: list[str]) -> tuple[int, Any]:
