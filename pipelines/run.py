@@ -20,7 +20,7 @@ from cyclopts import Parameter
 
 from pipelines.recipe import load_recipe
 from pipelines.run_recipe import RunRecipe, load_run
-from pipelines.run_stage import Stage, all_names, missing_inputs, options_of
+from pipelines.run_stage import INPUTS, Stage, all_names, missing_inputs, options_of
 from toolkit.cli.main import run
 from toolkit.cli.options import AsJson, DryRun
 from toolkit.cli.output import console, note, plain, print_json, print_table
@@ -85,9 +85,9 @@ def _check_filters(stages: Sequence[Stage]) -> None:
     """Find a mistake in a filter recipe before hours of generating, not after."""
     for stage in stages:
         if stage.command == "filter":
-            for text in stage.values["recipe"].texts:
-                if Path(text).exists():
-                    load_recipe(Path(text))
+            for path in stage.paths(INPUTS):
+                if path.exists():
+                    load_recipe(path)
 
 
 def _run_all(recipe: RunRecipe, chosen: Sequence[Numbered], json: bool) -> int:

@@ -77,14 +77,14 @@ class _Reader:
             if key not in parts:
                 self._fail(root, f"{key!r} is missing")
         name, lake = (self._text(parts[key][1]) if key in parts else None for key in ("name", "lake"))
-        self.lake = self.lake or Path(lake or DEFAULT_LAKE)
+        chosen = self.lake or Path(lake or DEFAULT_LAKE)
         defaults = self._defaults(parts["defaults"][1]) if "defaults" in parts else {}
         node = parts["stages"][1]
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self._fail(node, "stages is a list of commands with their options")
-        stages = [self._stage(item, defaults) for item in node.value]
+        stages = [self._stage(item, defaults, chosen) for item in node.value]
         self._check_overrides(stages)
-        return RunRecipe(str(name), self.lake, stages)
+        return RunRecipe(str(name), chosen, stages)
 
     def _defaults(self, node: yaml.Node) -> dict[str, dict[str, Value]]:
         found = {}
@@ -93,7 +93,7 @@ class _Reader:
             found[command] = self._values(command, options)
         return found
 
-    def _stage(self, node: yaml.Node, defaults: Mapping[str, dict[str, Value]]) -> Stage:
+    def _stage(self, node: yaml.Node, defaults: Mapping[str, dict[str, Value]], lake: Path) -> Stage:
         if isinstance(node, yaml.ScalarNode):
             command, values = node.value, dict[str, Value]()
             self._known("command", command, stage_names(), node)
@@ -105,8 +105,7 @@ class _Reader:
             self._known("command", command, stage_names(), place)
             values = self._values(command, options)
         given = {key: Value((text,), None) for key, text in self.overrides.items() if key in options_of(command)}
-        assert self.lake is not None
-        stage = Stage(command, {**defaults.get(command, {}), **values, **given}, self.lake, node.start_mark.line + 1)
+        stage = Stage(command, {**defaults.get(command, {}), **values, **given}, lake, node.start_mark.line + 1)
         self._check(stage)
         return stage
 

@@ -81,7 +81,8 @@ def missing_inputs(stages: Iterable[Stage]) -> list[tuple[Stage, Path]]:
     made: set[Path] = set()
     found: list[tuple[Stage, Path]] = []
     for stage in stages:
-        found += [(stage, path) for path in stage.paths(INPUTS) if path not in made and not path.exists()]
+        absent = [path for path in stage.paths(INPUTS) if not path.exists()]
+        found += [(stage, path) for path in absent if not any(path.is_relative_to(one) for one in made)]
         made.update(stage.paths(MADE))
     return found
 

@@ -271,14 +271,14 @@ def test_the_papers_recipe_foresees_its_three_thousand_questions(here: Path, run
     for name in ("hotpotqa_1000_20250402", "math_1000_20250414", "math_medium_1000_20250430"):
         examples = [{"id": number, "question": f"{name} {number}?", "answer": number} for number in range(1000)]
         (here / "data" / f"{name}.json").write_text(json.dumps({"metadata": {}, "examples": examples}))
-    code, told = running("--dry-run", recipe="recipes/paper-generate.yaml")
+    code, told = running("--dry-run", "--sandbox", "unsafe", recipe="recipes/paper-generate.yaml")
     # The passages are not needed to foresee; that they are missing is said.
     assert (code, told["missing"]) == (2, ["data/wiki-18.jsonl"])
     found = [stage["forecast"] for stage in told["stages"] if stage["forecast"]]
     assert [forecast["new"] for forecast in found] == [1000, 1000, 1000]
     assert sum(forecast["read"] for forecast in found) == 3000 * 4 * 1500
     (here / "data" / "wiki-18.jsonl").touch()
-    code, _ = running("--dry-run", recipe="recipes/paper-generate.yaml")
+    code, _ = running("--dry-run", "--sandbox", "unsafe", recipe="recipes/paper-generate.yaml")
     assert code == 0
     assert not (here / "lake").exists()
 
