@@ -326,7 +326,7 @@ def generate_command(
     if kind == "agent":
         check_sandbox(sandbox)
     questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
-    retriever = open_index(tasks, index) if kind != "cot" else None
+    retriever = open_index(tasks, index, may_come=dry_run) if kind != "cot" else None
     if dry_run:
         print_forecast(foresee(lake, questions, options, retriever), json)
         return 0

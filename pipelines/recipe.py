@@ -118,13 +118,33 @@ def load_recipe(path: Path) -> FilterRecipe:
         InputError: the file cannot be read.
         RecipeError: it is not YAML, or does not validate; the message names file and line.
     """
+    return parse_recipe(read_recipe(path), str(path))
+
+
+def read_recipe(path: Path) -> str:
+    """The text of a recipe of any kind.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"there is no recipe {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the recipe {path}: {error}") from error
-    return parse_recipe(text, str(path))
+
+
+def read_yaml(text: str, place: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a recipe, which know their lines, and its values; None: there is nothing in it.
+
+    Raises:
+        RecipeError: it is not YAML.
+    """
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def parse_recipe(text: str, place: str) -> FilterRecipe:
@@ -133,13 +153,11 @@ def parse_recipe(text: str, place: str) -> FilterRecipe:
     Raises:
         RecipeError: as `load_recipe`.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
+    root, values = read_yaml(text, place)
     if not isinstance(values, dict) or root is None:
         raise RecipeError(f"{place}: expected a mapping with `name` and `steps`, got {type(values).__name__}")
+    if "stages" in values and "steps" not in values:
+        raise RecipeError(f"{place} is a recipe of stages; it is for `toolkit run {place}`")
     try:
         steps = values.get("steps")
         if isinstance(steps, list):

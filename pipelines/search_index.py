@@ -7,17 +7,40 @@ An index of a Minipedia is kept in the user's cache (`TRAJECTORY_TOOLKIT_CACHE`,
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.identity import derive_id
 from toolkit.cli.output import note
-from toolkit.contracts import Retriever
+from toolkit.contracts import Identity, Passage, Retriever
+from toolkit.errors import RunError
 
 MINIPEDIA = "minipedia:"
 
 
-def open_index(spec: str, index: Path | None) -> Retriever | None:
+class IndexToCome:
+    """Stands for an index that is not built yet, in a dry run: it has an identity of its own and finds nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.identity: Identity = {"to_come": str(directory)}
+
+    async def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
+        """Nothing can be found.
+
+        Raises:
+            RunError: always.
+        """
+        raise RunError(f"{self.directory}: there is no index yet; `toolkit index` makes it")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_index(spec: str, index: Path | None, *, may_come: bool = False) -> Retriever | None:
     """The retriever for questions `spec`: over `index`, or over the Minipedia that `spec` names, or none.
+
+    With `may_come`, an `index` that is not built yet is an `IndexToCome`, and a note says so.
 
     Raises:
         InputError: the index is missing, incomplete, or made by another embedder.
@@ -28,9 +51,13 @@ def open_index(spec: str, index: Path | None) -> Retriever | None:
     # Only here: a run without search starts in half the time.
     from pipelines.index import index_corpus, minipedia_corpus
     from toolkit.retrieval.embedder import load_embedder
+    from toolkit.retrieval.index import INFO_FILE, read_info
     from toolkit.retrieval.retriever import ChromaRetriever
 
     if index is not None:
+        if may_come and not ((index / INFO_FILE).exists() and read_info(index).complete):
+            note(f"the index {index} is not there yet, so that every rollout that searches counts as new")
+            return IndexToCome(index)
         return ChromaRetriever(index)
     corpus = minipedia_corpus(spec)
     embedder = load_embedder()

@@ -1,14 +1,11 @@
-import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
-from simulated_server import Manners, SimulatedServer
+from simulated_server import Manners, SimulatedServer, served
 from tiny_model import make_tiny_model
 
 import toolkit
@@ -16,22 +13,6 @@ from toolkit.cli.main import run
 from toolkit.dialects import load_dialect
 
 KEY = "sk-very-secret"
-
-
-@contextmanager
-def served(server: SimulatedServer) -> Iterator[str]:
-    """The server on a thread of its own, because commands bring their own event loop."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    running = server.running()
-    try:
-        yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result()
-    finally:
-        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture

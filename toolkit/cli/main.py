@@ -9,9 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import InputError, ToolkitError
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 
 class Command(NamedTuple):
@@ -32,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
     "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
@@ -92,8 +96,9 @@ def overview() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run_command(name: str, arguments: list[str]) -> int:
-    from cyclopts import App, CycloptsError
+def command_app(name: str) -> App:
+    """The parser of one command of the table: `app([name, …])` runs it, `app[name]` knows its options."""
+    from cyclopts import App
 
     app = App(
         name="toolkit",
@@ -104,8 +109,14 @@ def _run_command(name: str, arguments: list[str]) -> int:
         suppress_keyboard_interrupt=False,
     )
     app.command(COMMANDS[name].target, name=name)
+    return app
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    from cyclopts import CycloptsError
+
     try:
-        result = app([name, *arguments])
+        result = command_app(name)([name, *arguments])
     except CycloptsError as error:
         raise InputError(f"{str(error).strip()}\n`toolkit {name} --help` lists the options") from error
     return result if isinstance(result, int) else 0
