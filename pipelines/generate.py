@@ -324,6 +324,7 @@ def generate_command(
         budget=Budget(max_cost, max_tokens, max_hours),
         prices=parse_prices(price_in, price_out, needed=max_cost is not None),
     )
+    # The sandbox is tried in a process of its own: meanwhile the questions are read, but its refusal comes first.
     with ThreadPoolExecutor(1) as beside:
         checked = beside.submit(check_sandbox, sandbox) if kind == "agent" else None
         try:

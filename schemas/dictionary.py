@@ -29,7 +29,10 @@ of those that follow `selections`, the rows of the newest selection of a name. `
 
 
 def meanings(model: type[Row]) -> dict[str, str]:
-    """The docstrings of the fields of `model`, by name; read from its source, which pydantic would do at every import."""
+    """The docstrings of the fields of `model`, by name; those without one are left out.
+
+    Read from the source here, because pydantic's own way of keeping them would do so at every import.
+    """
     (body,) = ast.parse(inspect.getsource(model)).body
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}

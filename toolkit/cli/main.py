@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from toolkit.errors import InputError, ToolkitError
 
-
 GARBAGE_OBJECTS = 50_000
 """New objects between two collections."""
 
@@ -52,8 +51,8 @@ COMMANDS: dict[str, Command] = {
 
 def main() -> None:
     """Entry point of the console script."""
-    # A collection looks at everything imported, and starting up makes little garbage: with Python's 700 a tenth of
-    # the time until the first request went there.
+    # A collection looks at everything imported, and starting up makes little garbage: with Python's threshold of 700
+    # a tenth of the time of the imports goes there.
     gc.set_threshold(GARBAGE_OBJECTS)
     sys.exit(run(sys.argv[1:]))
 
