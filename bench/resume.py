@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,9 +46,14 @@ STEPS = 3
 class Server:
     """A model that notes its first request and answers none."""
 
-    port: int
+    http: ThreadingHTTPServer
     first: threading.Event
     at: float = 0.0
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.http.server_port}/v1"
 
 
 def serve() -> Server:
@@ -72,14 +78,16 @@ def serve() -> Server:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            # The client may have been killed meanwhile.
+            with suppress(ConnectionError):
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
-    server = Server(http.server_port, threading.Event())
+    server = Server(http, threading.Event())
     threading.Thread(target=http.serve_forever, daemon=True).start()
     return server
 
@@ -135,14 +143,18 @@ def _commit(lake: Lake, rows: list[Row]) -> None:
         batch.add(rows)
 
 
-def launch(command: list[str], server: Server) -> tuple[float, float]:
+def launch(command: list[str]) -> tuple[float, float]:
     """Seconds until the first request, and of processor time of the command itself by then."""
-    server.first.clear()
+    # A server of its own: what a killed command had sent may be read later and must not count as the next one's.
+    server = serve()
     started, used = time.perf_counter(), _children_s()
+    command = [*command, "--base-url", server.url]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         arrived = server.first.wait(60)
         process.kill()
         _, said = process.communicate()
+    server.http.shutdown()
+    server.http.server_close()
     if not arrived:
         raise SystemExit(f"nothing was asked: {said}")
     return server.at - started, _children_s() - used
@@ -168,19 +180,18 @@ def main() -> None:
     parser.add_argument("--failed", type=float, default=0.1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    server = serve()
     with tempfile.TemporaryDirectory() as directory:
         file, path = Path(directory) / "questions.jsonl", Path(directory) / "lake"
         lines = [json.dumps({"id": f"q{n}", "question": f"Q {n}?", "answer": "1"}) for n in range(asked.questions)]
         file.write_text("\n".join(lines) + "\n")
-        tasks, url = list(open_tasks(str(file))), f"http://127.0.0.1:{server.port}/v1"
-        options = GenerateOptions(ModelOptions(f"openai:{MODEL}", url), samples=asked.samples, sandbox="unsafe")
+        tasks = list(open_tasks(str(file)))
+        options = GenerateOptions(ModelOptions(f"openai:{MODEL}"), samples=asked.samples, sandbox="unsafe")
         fill(open_lake(path, create=True), tasks, build_setup(tasks, options, None), asked.samples, asked.failed)
         command = [sys.executable, "-m", "toolkit.cli", "generate", "--tasks", str(file), "--lake", str(path)]
-        command += ["--teacher", f"openai:{MODEL}", "--base-url", url, "--samples", str(asked.samples)]
+        command += ["--teacher", f"openai:{MODEL}", "--samples", str(asked.samples)]
         command += ["--sandbox", "unsafe"]
-        launch(command, server)
-        times = [(launch(command, server), imports()) for _ in range(asked.rounds)]
+        launch(command)
+        times = [(launch(command), imports()) for _ in range(asked.rounds)]
     found = {
         "rollouts": asked.questions * asked.samples,
         "questions": asked.questions,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -323,9 +324,14 @@ def generate_command(
         budget=Budget(max_cost, max_tokens, max_hours),
         prices=parse_prices(price_in, price_out, needed=max_cost is not None),
     )
-    if kind == "agent":
-        check_sandbox(sandbox)
-    questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
+    # The sandbox is tried in a process of its own: meanwhile the questions are read, but its refusal comes first.
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(check_sandbox, sandbox) if kind == "agent" else None
+        try:
+            questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
+        finally:
+            if checked is not None:
+                checked.result()
     retriever = open_index(tasks, index, may_come=dry_run) if kind != "cot" else None
     if dry_run:
         print_forecast(foresee(lake, questions, options, retriever), json)

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+from itertools import pairwise
 from typing import Literal, get_args, get_origin
 
 import pyarrow as pa
 from pydantic.fields import FieldInfo
 
 from schemas.arrow import arrow_schema
-from schemas.row import JsonText
+from schemas.row import JsonText, Row
 from schemas.tables import FORMAT_VERSION, TABLES, Table
 
 _HEADER = f"""# Data dictionary
@@ -23,6 +26,21 @@ A lake is a directory of Parquet files with these tables. In DuckDB and Polars e
 of rows with the same key, the newest one; of the tables that follow `trajectories`, the rows of its newest attempt;
 of those that follow `selections`, the rows of the newest selection of a name. `raw.<table>` shows every row written.
 """
+
+
+def meanings(model: type[Row]) -> dict[str, str]:
+    """The docstrings of the fields of `model`, by name; those without one are left out.
+
+    Read from the source here, because pydantic's own way of keeping them would do so at every import.
+    """
+    (body,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in pairwise(body.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+            if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+                found[field.target.id] = inspect.cleandoc(text.value.value)
+    return found
 
 
 def _summary(docstring: str | None) -> str:
@@ -48,8 +66,9 @@ def _section(table: Table) -> str:
     lines = [f"## {table.name}", "", f"One row: {_summary(table.model.__doc__)}", ""]
     lines.append(f"Key: {', '.join(f'`{column}`' for column in table.key)}." + _current(table))
     lines += ["", "| column | type | meaning |", "|---|---|---|"]
+    texts = meanings(table.model)
     for name, info in table.model.model_fields.items():
-        meaning = _summary(info.description).replace("|", "\\|")
+        meaning = _summary(texts.get(name)).replace("|", "\\|")
         lines.append(f"| `{name}` | {_type_name(schema.field(name), info)} | {meaning} |")
     return "\n".join(lines)
 

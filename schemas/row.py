@@ -20,7 +20,8 @@ class Row(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        use_attribute_docstrings=True,
+        # No program validates rows of every table, and building all validators would take longer than most starts.
+        defer_build=True,
         allow_inf_nan=False,
         # The longest string Arrow holds; any limit makes pydantic refuse text that is not Unicode.
         str_max_length=2**31 - 1,

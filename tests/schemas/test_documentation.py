@@ -10,7 +10,7 @@ import pytest
 
 from schemas import TABLES
 from schemas.arrow import is_nullable
-from schemas.dictionary import data_dictionary
+from schemas.dictionary import data_dictionary, meanings
 
 DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 FIELDS = [pytest.param(name, field, id=f"{name}.{field}") for name, table in TABLES.items() for field in table.columns]
@@ -19,7 +19,7 @@ FIELDS = [pytest.param(name, field, id=f"{name}.{field}") for name, table in TAB
 @pytest.mark.parametrize(("table", "field"), FIELDS)
 def test_a_field_is_documented_and_says_what_null_means_only_where_null_may_be(table: str, field: str) -> None:
     info = TABLES[table].model.model_fields[field]
-    text = info.description or ""
+    text = meanings(TABLES[table].model).get(field, "")
     assert len(text) > 5, f"{table}.{field} has no docstring"
     assert text.rstrip().endswith("."), f"the docstring of {table}.{field} is no sentence: {text!r}"
     assert ("Null: " in text) == is_nullable(info), f"{table}.{field}: nullable is {is_nullable(info)}, text {text!r}"

@@ -20,10 +20,11 @@ Ended = Literal["done", "error", "timeout"]
 """How the newest attempt of a rollout ended."""
 
 _ATTEMPTS = f"""
-SELECT trajectory_id, attempt, CASE WHEN stop_reason <> 'error' THEN 'done'
-       WHEN starts_with(error, '{TIMEOUT}') THEN 'timeout' ELSE 'error' END
-FROM raw.trajectories WHERE list_contains(?, model_id) ORDER BY attempt"""
-"""In this order, so that of each rollout the newest attempt comes last."""
+SELECT attempt, CASE WHEN stop_reason <> 'error' THEN 'done'
+       WHEN starts_with(error, '{TIMEOUT}') THEN 'timeout' ELSE 'error' END AS ended, string_agg(trajectory_id, ' ')
+FROM raw.trajectories WHERE list_contains(?, model_id) GROUP BY ALL ORDER BY attempt, ended DESC"""
+"""In this order, so that of each rollout the newest attempt comes last. The ids of each attempt in one text: as rows of
+Python objects they take three times as long."""
 _SPENT = """
 SELECT trajectory_id, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0) FROM raw.trajectories
 WHERE run_id IN (SELECT run_id FROM raw.runs WHERE identity_hash = ?) ORDER BY attempt"""
@@ -63,7 +64,9 @@ def load_known(lake: Lake, setup: Setup) -> Known:
     try:
         models = [setup.model_row.model_id]
         models += [setup.first_thoughts.model_row.model_id] if setup.first_thoughts else []
-        attempts = {row[0]: (row[1], row[2]) for row in connection.execute(_ATTEMPTS, [models]).fetchall()}
+        attempts: dict[str, tuple[int, Ended]] = {}
+        for attempt, ended, ids in connection.execute(_ATTEMPTS, [models]).fetchall():
+            attempts |= dict.fromkeys(ids.split(), (attempt, ended))
         tasks = {row[0] for row in connection.execute("SELECT task_id FROM raw.tasks").fetchall()}
     finally:
         connection.close()

@@ -128,8 +128,13 @@ class _Reader:
     split: str | None
     domain: Domain | None
     require_answers: bool
-    seen: dict[str, str] = field(default_factory=dict)
-    """Where each id, or question without id, stood first."""
+    seen: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
+    """Where each id, or question without id, of a set's part stood first."""
+    stem: str = field(init=False)
+    stem_split: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stem, self.stem_split = _parts(self.path)
 
     def task(self, entry: _Entry) -> Task:
         """The task of one record.
@@ -146,12 +151,11 @@ class _Reader:
                 f"{fields.answer_found(record)}; every task needs a gold answer: add it, take the question out, "
                 "or leave questions ungraded with --no-gold"
             )
-        stem, stem_split = _parts(self.path)
-        name = self.dataset or fields.name_of(record, "dataset_name", "dataset") or entry.set_name or stem
+        name = self.dataset or fields.name_of(record, "dataset_name", "dataset") or entry.set_name or self.stem
         known = known_set(name)
         dataset = known.name if known and not self.dataset else name
-        split = self.split or fields.name_of(record, "split") or stem_split
-        self._once(derive_id("seen", dataset, split, source_id or question), source_id, entry)
+        split = self.split or fields.name_of(record, "split") or self.stem_split
+        self._once((dataset, split, source_id or question), source_id, entry)
         annotation = annotation_of(record)
         default = known.domain if known else "fact" if annotation else fields.guessed_domain(answers)
         metadata = {key: value for key, value in record.items() if self._is_extra(key, annotation is not None)}
@@ -171,7 +175,7 @@ class _Reader:
             metadata=json_text(metadata) if metadata else None,
         )
 
-    def _once(self, key: str, source_id: str | None, entry: _Entry) -> None:
+    def _once(self, key: tuple[str, str | None, str], source_id: str | None, entry: _Entry) -> None:
         place = f"{entry.unit} {entry.position}"
         first = self.seen.setdefault(key, place)
         if first != place:

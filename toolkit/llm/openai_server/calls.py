@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from toolkit.errors import InputError, ToolkitError
 from toolkit.llm.openai_server.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    import aiohttp
 
 CONNECT_S = 10.0
 RETRYABLE = frozenset({408, 409, 425, 429})
@@ -69,6 +71,9 @@ class Caller:
         Raises:
             Failure, Refusal, Misconfigured: see the module.
         """
+        # Only here: while it is imported, which takes longer than anything else at the start, the lake is read.
+        import aiohttp
+
         if self._client is None:
             self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         headers = {"Content-Type": "application/json"}
@@ -130,6 +135,8 @@ def _json_object(endpoint: Endpoint, content: bytes) -> dict[str, Any]:
 
 
 def _broken(endpoint: Endpoint, error: Exception, limit_s: float) -> Failure | Misconfigured:
+    import aiohttp
+
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL):
         return Misconfigured(f"{endpoint.url}: {error}")
     if isinstance(error, aiohttp.ClientConnectorError):
