@@ -41,7 +41,16 @@ def generating(tmp_path: Path) -> Callable[..., int]:
     tasks.write_text('{"question": "Twice 21?", "answer": 42}\n{"question": "Twice 2?", "answer": 4}\n')
 
     def generate(*options: str) -> int:
-        common = ["--tasks", str(tasks), "--sandbox", "unsafe", "--lake", str(tmp_path / "lake"), "--completion-tokens", "40"]
+        common = [
+            "--tasks",
+            str(tasks),
+            "--sandbox",
+            "unsafe",
+            "--lake",
+            str(tmp_path / "lake"),
+            "--completion-tokens",
+            "40",
+        ]
         return run(["generate", *common, "--max-steps", "2", *options])
 
     return generate
