@@ -5,8 +5,9 @@ in a process of its own, in every round; the toolkit runs its actions in the rea
 lake. Wall time is from the first call's arrival at the server to the end of the client's work: what comes before
 is left out (imports, opening of lake and sandbox, the probe of the server), writing the lake is not. The ideal is
 calls times latency over calls in flight. Rounds in which bare aiohttp does not reach `FLOOR` with 64 in flight are
-thrown away. Every rollout of every client must end in the right answer. CPU-ms a call are those of the client's process from its
-first line on; the sandbox's processes are counted apart. Without a peer's interpreter its column is left out.
+thrown away. Every rollout of every client must end in the right answer. CPU-ms a call are those of the client's
+process from its first line on; the sandbox's processes are counted apart. Without a peer's interpreter its rows are
+left out.
 """
 
 from __future__ import annotations
