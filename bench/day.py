@@ -149,7 +149,8 @@ def day(directory: Path, questions: int, in_flight: int, *, kill: bool) -> dict[
 
 _RESULTS = """
 SELECT count(*) FILTER (kind = 'agent') AS agents, count(*) FILTER (kind = 'cot') AS chains,
-       avg(correct::INT) FILTER (kind = 'agent') AS agents_right, avg(correct::INT) FILTER (kind = 'cot') AS chains_right,
+       avg(correct::INT) FILTER (kind = 'agent') AS agents_right,
+       avg(correct::INT) FILTER (kind = 'cot') AS chains_right,
        avg((stop_reason = 'final_answer')::INT) FILTER (kind = 'agent') AS ended,
        count(*) FILTER (stop_reason = 'error') AS errors
 FROM trajectories_scored"""
