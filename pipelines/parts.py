@@ -14,6 +14,7 @@ from typing import Literal
 
 from pipelines.model_flags import SPECS, ModelFlags
 from schemas import Task, TrajectoryKind
+from toolkit.agent.recorder import TOOL_TIMEOUT_S
 from toolkit.contracts import LLM, Retriever, Tool
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
@@ -183,7 +184,8 @@ def check_sandbox(choice: SandboxChoice) -> None:
 def build_sandbox(tools: dict[str, Tool], choice: SandboxChoice, limits: Limits) -> ProcessSandbox:
     """The best sandbox of this machine, if `choice` accepts its level."""
     check_sandbox(choice)
-    return ProcessSandbox(tools, limits, level=probe().level)
+    # The recorder gives up first, for a call that the sandbox gives up on is cancelled and not recorded.
+    return ProcessSandbox(tools, limits, level=probe().level, tool_timeout_s=2 * TOOL_TIMEOUT_S)
 
 
 def build_dialects(

@@ -7,6 +7,7 @@ under both policies, made once, and only the actions differ between them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -30,7 +31,7 @@ class PolicyOptions:
     """See the module.
 
     Raises:
-        InputError: an unknown word, or no samples.
+        InputError: an unknown word, no samples, or a temperature or top_p that no model takes.
     """
 
     policy: PolicyName = "greedy"
@@ -50,6 +51,10 @@ class PolicyOptions:
         ):
             if value not in known:
                 raise InputError(f"{name} must be {' or '.join(known)}, got {value!r}")
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise InputError(f"--temperature must be a number from 0, got {self.temperature:g}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"--top-p must be above 0 and at most 1, got {self.top_p:g}")
         if self.sag_samples < 1:
             raise InputError(f"--sag-samples must be at least 1, got {self.sag_samples}")
 

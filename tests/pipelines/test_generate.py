@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.generate import GenerateOptions, generate
-from pipelines.parts import ModelOptions
+from pipelines.parts import ModelOptions, build_sandbox
 from schemas import Task, TrajectoryKind
+from toolkit.agent.recorder import TOOL_TIMEOUT_S
 from toolkit.agent.report import Report
 from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
-from toolkit.contracts import Passage
+from toolkit.contracts import Limits, Passage
 from toolkit.retrieval.exact import ExactRetriever
 from toolkit.tasks.minipedia import Minipedia
 
@@ -121,6 +122,9 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
         (["--tasks", "minipedia:trian"], "trian"),
         (["--tasks", "{answerless}"], "line 2"),
         (["--tasks", "minipedia:train", "--samples", "0"], "--samples must be at least 1"),
+        (["--tasks", "minipedia:train", "--temperature", "nan"], "--temperature must be a number from 0, got nan"),
+        (["--tasks", "minipedia:train", "--temperature", "-1"], "--temperature must be a number from 0, got -1"),
+        (["--tasks", "minipedia:train", "--top-p", "1.5"], "--top-p must be above 0 and at most 1, got 1.5"),
         (["--tasks", "minipedia:train", "--index", "nowhere"], "nowhere"),
         (["--tasks", "{good}", "--teacher", "gpt"], "openai:MODEL, hf:PATH_OR_NAME"),
         (["--tasks", "{good}", "--teacher", "scripted:none.json"], "none.json"),
@@ -156,6 +160,10 @@ def test_wrong_options_stop_before_anything_is_spent(
     assert run(["generate", *resolved, "--lake", str(tmp_path / "lake")]) == 2
     assert finding in capsys.readouterr().err
     assert not list((tmp_path / "lake").glob("segments/*"))
+
+
+def test_a_call_that_takes_too_long_is_given_up_by_the_recorder_before_the_sandbox_does() -> None:
+    assert build_sandbox({}, "unsafe", Limits()).tool_timeout_s > TOOL_TIMEOUT_S
 
 
 def test_ctrl_c_commits_what_has_ended_and_the_next_run_goes_on(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def self_consistent(setup: Setup, session: Session, request: CompletionReq
     """Ask for several actions, try them all, and go on from the earliest of those that most agree with."""
     assert setup.sag is not None
     samples, actions, latency_ms = await _ask(setup, replace(request, n=setup.sag.n))
-    async with tried(session, (action.code for action in actions if action.code is not None)) as trials:
+    async with tried(session, [action.code for action in actions]) as trials:
         outcomes = [None if action.code is None else trials.outcomes[action.code] for action in actions]
         keys = [None if outcome is None else outcome_key(outcome, setup.sag.vote) for outcome in outcomes]
         votes = count_votes(keys)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import inspect
 import json
 import time
 from collections import defaultdict
@@ -248,9 +249,13 @@ def recorded_tool(tool: Tool) -> Tool:
     if tool.effect == "pure":
         return tool
 
+    signature = inspect.signature(tool.call)
+
     @functools.wraps(tool.call)
     async def call(*args: object, **kwargs: object) -> object:
-        return await _current.get().result(tool, args, kwargs)
+        # In one spelling: of candidates that ask the same by position and by name, any may come first.
+        bound = signature.bind(*args, **kwargs)
+        return await _current.get().result(tool, bound.args, bound.kwargs)
 
     return replace(tool, call=call)
 

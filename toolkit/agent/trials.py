@@ -1,15 +1,15 @@
 """Several actions tried in forks of one session, of which one wins and the others never were.
 
 Equal actions are tried once. Reads are shared among the forks; a call of a `write` tool waits
-until its action has won. A single action has nobody to compete with and runs in the session
-itself, for good. Invariant: whatever happens on the way, cancellation included, at most the
+until its action has won. A single action runs in the session itself, for good, unless it may
+lose to a completion that says no action: where all fail, the first one wins. Invariant: whatever happens on the way, cancellation included, at most the
 session to go on in is left open, and the caller's own on an error.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -39,10 +39,10 @@ class Trials:
 
 
 @asynccontextmanager
-async def tried(session: Session, codes: Iterable[str]) -> AsyncIterator[Trials]:
-    """Try the different ones of `codes`, all at once; `Trials.win` is to be called inside."""
-    distinct = list(dict.fromkeys(codes))
-    if len(distinct) < 2:
+async def tried(session: Session, codes: Sequence[str | None]) -> AsyncIterator[Trials]:
+    """Try the different ones of `codes`, all at once; `Trials.win` is to be called inside. None says no action."""
+    distinct = list(dict.fromkeys(code for code in codes if code is not None))
+    if not distinct or distinct == [codes[0]]:
         yield Trials({code: await session.run(code) for code in distinct}, session, {})
         return
     trial, forks = Trial(), await session.fork(len(distinct))

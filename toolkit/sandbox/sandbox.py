@@ -62,6 +62,8 @@ class ProcessSandbox:
         self.modules = importable(modules)
         """What code may import here."""
         self.level = _checked_level(level)
+        self.tool_timeout_s = tool_timeout_s
+        """Longest one call of a tool may take."""
         self._tools = HostTools(tools or {}, tool_timeout_s)
         places = library_paths(self.modules)
         frame_bytes = frame_limit(self.limits.output_chars)

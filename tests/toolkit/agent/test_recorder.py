@@ -100,6 +100,23 @@ def test_another_model_and_another_step_are_asked(tmp_path: Path) -> None:
     assert len(script.requests) == 2
 
 
+def test_a_call_is_answered_from_the_journal_however_its_arguments_are_spelled(tmp_path: Path) -> None:
+    calls = []
+
+    async def look(x: str, k: int = 3) -> int:
+        calls.append((x, k))
+        return len(calls)
+
+    use = tool(look).call
+    spellings: list[Use] = [
+        lambda recorder: use("a", 5),
+        lambda recorder: use("a", k=5),
+        lambda recorder: use(k=5, x="a"),
+    ]
+    assert [rollout(tmp_path / "j", spelling)[0] for spelling in spellings] == [1, 1, 1]
+    assert calls == [("a", 5)]
+
+
 def test_equal_requests_of_one_step_have_answers_of_their_own(tmp_path: Path) -> None:
     script, recorded = llm(["one", "two", "three"])
 

@@ -154,6 +154,21 @@ def test_one_action_without_rival_runs_in_place_and_may_write() -> None:
     assert ballots(done) == [("ok", 2, True), ("ok", 2, False), ("parse_error", 0, False)]
 
 
+def test_the_only_action_leaves_nothing_if_it_fails_and_loses_to_a_completion_that_does_not_parse() -> None:
+    done = played(["no code"] + ["x = 1\n1 / 0"] * 2, ["final_answer('x' in globals())"] * 3)
+    assert ballots(done) == [("parse_error", 0, True), ("execution_error", 0, False), ("execution_error", 0, False)]
+    assert (done.steps[0].error_kind, done.trajectory.final_answer) == ("parse", "False")
+
+
+def test_the_only_action_that_writes_wins_over_a_completion_that_does_not_parse_and_is_recorded() -> None:
+    world = World()
+    done = played(["no code"] + ["send('a')\n1 / 0"] * 2, ["final_answer(1)"] * 3, world=world)
+    assert world.calls == ["send a"]
+    assert ballots(done) == [("parse_error", 0, False), ("held", 2, True), ("held", 2, False)]
+    assert [(call.name, call.result) for call in done.tool_calls] == [("send", '"sent a"')]
+    assert done.steps[0].error_kind == "execution"
+
+
 def test_where_all_fail_the_first_is_observed_and_goes_on() -> None:
     done = played(["x = 1\n1 / 0", "undefined", "no code"], ["final_answer(x)"] * 3)
     assert ballots(done) == [("execution_error", 0, True), ("execution_error", 0, False), ("parse_error", 0, False)]
