@@ -2,8 +2,9 @@
 
 Equal actions are tried once. Reads are shared among the forks; a call of a `write` tool waits
 until its action has won. A single action runs in the session itself, for good, unless it may
-lose to a completion that says no action: where all fail, the first one wins. Invariant: whatever happens on the way, cancellation included, at most the
-session to go on in is left open, and the caller's own on an error.
+lose to a completion that says no action: where all fail, the first one wins.
+Invariant: whatever happens on the way, cancellation included, at most the session to go on in
+is left open, and the caller's own on an error.
 """
 
 from __future__ import annotations
