@@ -36,13 +36,11 @@ async def draw(llm: LLM, request: CompletionRequest) -> Samples:
     answers = [await llm.complete(request)]
     while missing := request.n - sum(map(len, answers)):
         further = list(_further(request, len(answers), missing, at_once=len(answers[0])))
-        try:
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(llm.complete(one)) for one in further]
-        except* Exception as errors:
-            # As if there were only one: no answer, or a budget that is spent.
-            raise errors.exceptions[0] from None
-        answers += [task.result() for task in asked]
+        # To the end even if one fails: what the others were answered is paid for, and recorded for the next attempt.
+        for answer in await asyncio.gather(*map(llm.complete, further), return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            answers.append(answer)
     return Samples(
         completions=[completion for answer in answers for completion in answer],
         prompt_tokens=total(answer[0].prompt_tokens for answer in answers),

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from toolkit.agent.samples import Samples, draw
-from toolkit.contracts import ChatMessage, CompletionRequest
+from toolkit.contracts import ChatMessage, Completion, CompletionRequest
 from toolkit.errors import ModelError
 from toolkit.llm.openai_server import Endpoint, OpenAIServer
 from toolkit.llm.scripted import ScriptedLLM
@@ -87,6 +87,25 @@ def test_without_a_seed_none_is_made_up() -> None:
 def test_a_further_request_that_is_refused_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="HTTP 400"):
         Stingy(3, refuses_after=1).draw(ASKED)
+
+
+def test_what_others_were_answered_is_waited_for_when_one_is_refused() -> None:
+    ended: list[int] = []
+
+    class Halting(ScriptedLLM):
+        async def complete(self, request: CompletionRequest) -> list[Completion]:
+            first = not ended
+            ended.append(0)
+            if len(ended) == 2:
+                raise ModelError("refused")
+            if not first:
+                await asyncio.sleep(0.05)
+                ended.append(1)
+            return [Completion("x")]
+
+    with pytest.raises(ModelError, match="refused"):
+        asyncio.run(draw(Halting([]), CompletionRequest(ASKED.messages, n=4)))
+    assert ended.count(1) == 2
 
 
 def test_tokens_that_nobody_counted_are_not_made_up() -> None:
