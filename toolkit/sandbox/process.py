@@ -33,7 +33,9 @@ class ProcessLostError(Exception):
 class SessionProcess:
     """One process, from its birth to its reaping."""
 
-    def __init__(self, channel: socket.socket, kill: Callable[[], None], frame_bytes: int) -> None:
+    def __init__(self, number: int, channel: socket.socket, kill: Callable[[], None], frame_bytes: int) -> None:
+        self.number = number
+        """How its worker calls it."""
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._kill = kill

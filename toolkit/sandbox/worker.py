@@ -120,7 +120,6 @@ class Worker:
         return forks
 
     async def _fork_some(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:
-        number = next(number for number, process in self._processes.items() if process is base)
         with contextlib.ExitStack() as undo:
             made = []
             for _ in range(count):
@@ -129,16 +128,16 @@ class Worker:
                 made.append((session, process, undo.enter_context(theirs)))
             undo.callback(base.kill)  # who gave up in the middle must not find its late answer
             # One fork more is for the process that makes the others and ends.
-            await self._order({"do": "allow", "session": number, "forks": count + 1})
+            await self._order({"do": "allow", "session": base.number, "forks": count + 1})
             base.send(frame_of({"action": action, "fork": count}), [theirs.fileno() for _, _, theirs in made])
             try:
                 pids = read_forked(await base.receive(timeout_s), action=action, count=count)
             except MalformedFrameError as error:
                 base.fail(str(error))
                 raise ProcessLostError("sandbox", str(error)) from error
-            answer = self._expect("adopted", number)
+            answer = self._expect("adopted", base.number)
             forks = {session: pid for (session, _, _), pid in zip(made, pids, strict=False)}
-            await self._order({"do": "adopt", "session": number, "forks": forks})
+            await self._order({"do": "adopt", "session": base.number, "forks": forks})
             adopted = await answer
             if not isinstance(adopted, list):
                 raise RunError(f"no fork of a sandbox session: {adopted}")
@@ -189,7 +188,7 @@ class Worker:
         except OSError as error:
             raise RunError(f"no new sandbox session: {error.strerror}; raise the limit of open files") from error
         self._sessions += 1
-        process = SessionProcess(ours, partial(self._tell_to_kill, self._sessions), self._frame_bytes)
+        process = SessionProcess(self._sessions, ours, partial(self._tell_to_kill, self._sessions), self._frame_bytes)
         self._processes[self._sessions] = process
         return self._sessions, process, theirs
 
