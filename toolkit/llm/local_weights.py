@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from toolkit.contracts import Identity
 from toolkit.errors import InputError
 
 DECIDING = (
@@ -88,6 +89,11 @@ class LocalModel:
         """
         base = digest(self.directory) if self.directory else self._hub_commit()
         return f"{base}+{digest(self.adapter)}" if self.adapter else base
+
+    def identity(self, dtype: str) -> Identity:
+        """Name and revision, and `dtype` if it was chosen, that is, not `auto`."""
+        chosen = {} if dtype == "auto" else {"dtype": dtype}
+        return {"model": self.name, "revision": self.revision, **chosen}
 
     def _hub_commit(self) -> str:
         from transformers import AutoConfig

@@ -45,8 +45,7 @@ class VLLMLocal:
     @property
     def identity(self) -> Identity:
         """Name and revision, and the dtype if it was chosen."""
-        chosen = {} if self._dtype == "auto" else {"dtype": self._dtype}
-        return {"model": self.name, "revision": self._local.revision, **chosen}
+        return self._local.identity(self._dtype)
 
     async def prepare(self, *, prefix: bool) -> None:
         """Start the engine, which takes a while, and put the chat template to the test.

@@ -50,8 +50,7 @@ class TransformersLLM:
     @property
     def identity(self) -> Identity:
         """Name and revision, and the dtype if it was chosen; the device does not matter."""
-        chosen = {} if self._dtype == "auto" else {"dtype": self._dtype}
-        return {"model": self.name, "revision": self._local.revision, **chosen}
+        return self._local.identity(self._dtype)
 
     async def prepare(self, *, prefix: bool) -> None:
         """Load the model and put its chat template to the test.
