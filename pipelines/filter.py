@@ -70,7 +70,7 @@ def filter_lake(lake: Lake, recipe: FilterRecipe, *, at: int | None = None, dry_
     snapshot = lake.snapshot(at)
     connection = snapshot.connect()
     try:
-        funnel = Funnel(connection)
+        funnel = Funnel(connection, lake, is_dry=dry_run)
         funnel.check(recipe.steps)
         n_input = funnel.count("alive")
         applied: list[Applied] = []
@@ -82,7 +82,7 @@ def filter_lake(lake: Lake, recipe: FilterRecipe, *, at: int | None = None, dry_
         commit = None if dry_run else _write(lake, connection, selection)
         masked, silent = _masked(connection)
     except duckdb.Error as error:
-        raise LakeError(f"the filter stopped, nothing was written: {error}") from error
+        raise LakeError(f"the filter stopped, no selection was written: {error}") from error
     finally:
         connection.close()
     return Filtered(selection, applied, masked, silent, commit)

@@ -2,8 +2,9 @@
 
 Invariant: a rule only ever moves rows from `alive` to `dropped`, each with the evidence that
 it saw; `alive` and `dropped` together are always the input. Masks change weights, not rows.
-All work is SQL in DuckDB, out of core. Ties are broken by dataset, position and id, never by
-the order in which files were read, so that equal inputs give equal selections.
+All work is out of core, in SQL but for near-duplicates (`near_duplicates`). Ties are broken by
+dataset, position and id, never by the order in which files were read, so that equal inputs give
+equal selections.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipelines.rule_queries import (
     where_query,
 )
 from toolkit.errors import QueryError
+from toolkit.lake.lake import Lake
 from toolkit.lake.predicate import parse_predicate
 
 
@@ -42,8 +44,9 @@ class Applied:
 class Funnel:
     """The rows on their way through a recipe."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: Lake, *, is_dry: bool) -> None:
         self.connection = connection
+        self._lake, self._is_dry = lake, is_dry
         connection.execute("CREATE TEMP TABLE alive AS SELECT trajectory_id FROM trajectories")
         connection.execute(
             "CREATE TEMP TABLE dropped (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR, nearest_kept_id VARCHAR)"
@@ -82,7 +85,7 @@ class Funnel:
         if isinstance(rule, Where):
             query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
         elif isinstance(rule, Dedup):
-            query = dedup_query(rule)
+            query = dedup_query(rule) if rule.dedup.jaccard is None else self._near_duplicates(rule, notes)
         elif isinstance(rule, BestOf):
             query = best_of_query(rule)
         else:
@@ -108,6 +111,13 @@ class Funnel:
         before = self.count("masks")
         self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
+
+    def _near_duplicates(self, rule: Dedup, notes: list[str]) -> str:
+        # Only here: numpy and rensa are slow to load, and most recipes need neither.
+        from pipelines.near_duplicates import DROPS, find_near_duplicates
+
+        notes.append(find_near_duplicates(self.connection, self._lake, rule.dedup, is_dry=self._is_dry))
+        return DROPS
 
     def _types(self) -> dict[str, str]:
         relation = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0")
