@@ -99,7 +99,7 @@ def _ranked(connection: duckdb.DuckDBPyConnection, keep: str) -> _Rows:
         SELECT row_number() OVER (ORDER BY {preference(keep)}) - 1 AS place, trajectory_id, attempt,
                dense_rank() OVER (ORDER BY task_id) AS task
         FROM trajectories_scored {STILL_IN}""")
-    found = connection.execute("SELECT trajectory_id, attempt, task FROM ranked ORDER BY place").to_arrow_table()
+    found = connection.sql("SELECT trajectory_id, attempt, task FROM ranked ORDER BY place").to_arrow_table()
     keys = list(zip(found["trajectory_id"].to_pylist(), found["attempt"].to_pylist(), strict=True))
     return _Rows(keys, found["task"].to_numpy())
 
@@ -145,7 +145,7 @@ class _Texts:
     def __iter__(self) -> Iterator[Parts]:
         self._connection.register("asked", pa.table({"place": self._block}))
         try:
-            for batch in self._connection.execute(self._query()).to_arrow_reader(READ_ROWS):
+            for batch in self._connection.sql(self._query()).to_arrow_reader(READ_ROWS):
                 for place, parts in zip(batch["place"].to_pylist(), batch["parts"].to_pylist(), strict=True):
                     self.places.append(place)
                     yield parts

@@ -35,7 +35,7 @@ class SketchStore:
         connection = self.lake.snapshot().connect(raw=["signatures"])
         try:
             query = "SELECT trajectory_id, attempt, values FROM raw.signatures WHERE role = ? AND scheme = ?"
-            for batch in connection.execute(query, [self.role, self.scheme]).to_arrow_reader(BATCH_ROWS):
+            for batch in connection.sql(query, params=[self.role, self.scheme]).to_arrow_reader(BATCH_ROWS):
                 # Whatever else somebody stored under our scheme is no sketch of ours.
                 lengths = pc.list_value_length(batch["values"])
                 batch = batch.filter(pc.is_in(lengths, pa.array([0, PERMUTATIONS], lengths.type)))

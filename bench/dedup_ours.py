@@ -1,0 +1,43 @@
+"""Near-duplicates by the toolkit, in a process of its own: `python -m bench.dedup_ours LAKE BY JACCARD`.
+
+`toolkit filter` with one rule, as anybody runs it: texts read from the lake, sketches made (or, the second time, read)
+and written, decisions written. Prints what `bench.dedup_peers` prints, and `note`, the rule's own words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+from pipelines.filter import filter_lake
+from pipelines.recipe import parse_recipe
+from toolkit.lake.lake import open_lake
+
+
+def main() -> None:
+    """Run the filter and print what it took."""
+    path, by, jaccard = sys.argv[1:]
+    began = time.monotonic()
+    lake = open_lake(path)
+    recipe = parse_recipe(f"name: bench\nsteps:\n  - dedup: {{by: {by}, jaccard: {jaccard}}}\n", "bench")
+    outcome = filter_lake(lake, recipe)
+    seconds = time.monotonic() - began
+    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    dropped = lake.sql("""
+        SELECT source_position - 1 FROM decisions JOIN trajectories USING (trajectory_id)
+        WHERE NOT kept ORDER BY 1""").fetchall()
+    found = {
+        "dropped": [number for (number,) in dropped],
+        "seconds": seconds,
+        "cpu_s": mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime,
+        "peak_mb": (mine.ru_maxrss + len(os.sched_getaffinity(0)) * children.ru_maxrss) / 1024,
+        "note": outcome.funnel[0].notes[0],
+    }
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
