@@ -33,6 +33,8 @@ class Encoded:
     """Weight of predicting each token; 0: not trained."""
     turn_ends: list[int]
     """Number of tokens up to the end of each of the assistant's turns: where the row may be cut."""
+    is_alone: bool = False
+    """Whether the row trains its last turn only, because each trained turn of the conversation is a row."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class _Plan:
     """A special token or a run, its weight, and how many characters of it are not trained."""
     ends: list[int] = field(default_factory=list)
     """Number of parts up to the end of each of the assistant's turns."""
+    is_alone: bool = False
 
 
 class ChatEncoder:
@@ -137,7 +140,7 @@ class ChatEncoder:
         found = self.prompt_ids(_TRIED)
         if found != expected:
             raise InputError(
-                f"the tokenizer does not tokenize a prompt piece by piece as it does at once: {found} against {expected}"
+                f"the tokenizer makes other ids of a prompt piece by piece than of it all at once: {found}, {expected}"
             )
 
     def _layout(self, roles: tuple[str, ...], *, ask: bool) -> Layout:
@@ -159,6 +162,7 @@ class ChatEncoder:
     def _alone(self, turns: list[Turn], number: int) -> _Plan:
         """The row that trains turn `number` only."""
         plan = self._prompt(turns[:number])
+        plan.is_alone = True
         roles = tuple(turn.role for turn in turns[: number + 1])
         layout = self._layout((*roles, "user"), ask=False)
         text = layout.texts([*(turn.content for turn in turns[: number + 1]), ""])[number]
@@ -250,7 +254,7 @@ class ChatEncoder:
                 else:
                     weights += [weight] * len(found[part])
             lengths.append(len(ids))
-        return Encoded(ids, weights, [lengths[end] for end in plan.ends])
+        return Encoded(ids, weights, [lengths[end] for end in plan.ends], plan.is_alone)
 
 
 def _messages(turns: Iterable[Turn]) -> list[dict[str, str]]:

@@ -11,12 +11,14 @@ assistant's turn begins a run of its own, because a model that is asked writes i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from tokenizers import Tokenizer
 
 from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class Run(NamedTuple):
@@ -96,6 +98,8 @@ def _copies(definition: str, marking: set[int]) -> tuple[Tokenizer, Tokenizer]:
 
 
 def _copy(content: dict[str, Any]) -> Tokenizer:
+    from tokenizers import Tokenizer
+
     copy = Tokenizer.from_str(orjson.dumps(content).decode())
     copy.encode_special_tokens = True
     return copy
