@@ -165,5 +165,5 @@ def _print(tokenizer: Any, row: EncodedRow) -> None:
         shown.append(f"{weight:g}: " if 0 < weight != 1 else "", style="bold black on yellow")
         shown.append(clean(text), style=style)
     console.print(shown)
-    legend = Text.assemble(("trained", "black on green"), "  ", ("0.5: in part", "black on yellow"), "  ")
+    legend = Text.assemble("\n", ("trained", "black on green"), "  ", ("0.5: in part", "black on yellow"), "  ")
     console.print(legend.append("not trained", style="dim"))
