@@ -138,11 +138,10 @@ def measure(path: str, folder: Path) -> None:
 
     with tempfile.TemporaryDirectory() as out:
         work, read = (by_trl if path == "trl" else by_toolkit)(folder, Path(out))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         done = work()
-        took = time.perf_counter() - started
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        took, worked = time.perf_counter() - started, time.process_time() - worked
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         ids, labels = read(done)
     digest, tokens = hashlib.sha256(), 0
     for row, wanted in zip(ids, labels, strict=True):
@@ -150,7 +149,7 @@ def measure(path: str, folder: Path) -> None:
         last = max(at for at, label in enumerate(wanted) if label != -100) + 1
         digest.update(json.dumps([row[:last], wanted[:last]]).encode())
         tokens += last
-    print(json.dumps({"tokens": tokens, "s": took, "mb": grown / 1024, "digest": digest.hexdigest()}))
+    print(json.dumps({"tokens": tokens, "s": took, "cpu_s": worked, "mb": peak_mb, "digest": digest.hexdigest()}))
 
 
 def main() -> None:
@@ -179,12 +178,12 @@ def main() -> None:
     digests = {entry["digest"] for entries in found.values() for entry in entries}
     rates = {path: statistics.median(e["tokens"] / e["s"] for e in entries) for path, entries in found.items()}
     print(f"{given.rows:,} rows, {found['trl'][0]['tokens']:,} tokens, {given.repeats} runs in turns")
+    print("path          tokens/s  ratio   tokens/CPU-s   peak MB   each run's tokens/s")
     for path, entries in found.items():
-        each = ", ".join(f"{e['tokens'] / e['s']:,.0f}" for e in entries)
-        memory = statistics.median(e["mb"] for e in entries)
-        print(
-            f"{path:12} {rates[path]:10,.0f} tokens/s  {rates[path] / rates['trl']:4.2f}x  +{memory:,.0f} MB  ({each})"
-        )
+        each = ", ".join(f"{entry['tokens'] / entry['s']:,.0f}" for entry in entries)
+        cpu = statistics.median(entry["tokens"] / entry["cpu_s"] for entry in entries)
+        peak = statistics.median(entry["mb"] for entry in entries)
+        print(f"{path:12} {rates[path]:9,.0f}  {rates[path] / rates['trl']:4.2f}x {cpu:14,.0f} {peak:9,.0f}   {each}")
     print("ids and labels are equal" if len(digests) == 1 else f"ids or labels differ: {digests}")
 
 

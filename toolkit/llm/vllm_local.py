@@ -55,11 +55,10 @@ class VLLMLocal:
             InputError: the model does not load, or its template will not do.
         """
         async with self._loading:
-            engine = self._engine
-            if engine is None:
-                engine = self._engine = await asyncio.to_thread(self._start)
-                await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
             if self._chat is None:
+                engine = self._engine or await asyncio.to_thread(self._start)
+                self._engine = engine
+                await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
                 self._chat = encoder_of(self.name, engine.get_tokenizer())
 
     def _start(self) -> AsyncLLM:
