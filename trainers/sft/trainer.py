@@ -1,8 +1,7 @@
 """TRL's trainer with a weight for every token.
 
 The loss of a step is sum(weight x negative log-likelihood) / sum(weight) over its rows, however they are padded,
-packed, accumulated or spread over processes. The output layer runs where a weight is positive; full logits are never
-held. The validation loss is the same mean over all validation rows, without the weight of context.
+packed, accumulated or spread over processes. The validation loss is the same mean over all validation rows, without the weight of context.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         self._collate_evaluated = partial(collate, pad=pad)
         kwargs["data_collator"] = partial(collate, pad=pad, context_weight=settings.context_weight)
         super().__init__(args=args, train_dataset=train_dataset, **kwargs)
+        self._vocabulary = self.model.get_output_embeddings().weight.shape[0]
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -68,7 +68,9 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         weights = inputs["loss_weights"]
         self.tokens_seen += inputs["input_ids"].numel()
         total = weights.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = (token_nll(model, inputs) * weights[:, 1:]).sum() / total.clamp(min=torch.finfo(torch.float32).tiny)
+        loss = (token_nll(model, inputs, self._vocabulary) * weights[:, 1:]).sum() / total.clamp(
+            min=torch.finfo(torch.float32).tiny
+        )
         # Gradients are averaged over processes, and `total` is of all of them.
         return loss * self.accelerator.num_processes
 
@@ -88,7 +90,9 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
             inputs = self._prepare_inputs(inputs)
             with torch.no_grad(), self.compute_loss_context_manager():
                 weights = inputs["loss_weights"][:, 1:]
-                parts = torch.stack([(token_nll(self.model, inputs) * weights).sum(1), weights.sum(1)], dim=1)
+                parts = torch.stack(
+                    [(token_nll(self.model, inputs, self._vocabulary) * weights).sum(1), weights.sum(1)], dim=1
+                )
             # By row, because rows that fill up the last batch of several processes are taken off again.
             gathered = self.accelerator.gather_for_metrics(parts)
             sums += gathered.double().sum(0).cpu()
