@@ -55,11 +55,12 @@ class VLLMLocal:
             InputError: the model does not load, or its template will not do.
         """
         async with self._loading:
-            if self._engine is None:
-                self._engine = await asyncio.to_thread(self._start)
+            engine = self._engine
+            if engine is None:
+                engine = self._engine = await asyncio.to_thread(self._start)
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
             if self._chat is None:
-                self._chat = encoder_of(self.name, self._engine.get_tokenizer())
+                self._chat = encoder_of(self.name, engine.get_tokenizer())
 
     def _start(self) -> AsyncLLM:
         settings: dict[str, Any] = {"model": self._local.source, "dtype": self._dtype}
