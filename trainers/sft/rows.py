@@ -88,6 +88,7 @@ def plan(
     Raises:
         InputError: there is nothing to train on, or the batch size cannot be divided.
     """
+    table = table.select(SCHEMA.names)
     if not table.num_rows:
         raise InputError("there is no row to train on")
     weights = pc.list_flatten(table["loss_weights"])

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 import transformers
+from accelerate import PartialState
 from transformers import EarlyStoppingCallback, PrinterCallback
 from trl import SFTConfig
 
@@ -58,6 +59,10 @@ class TrainResult:
     """False: Ctrl-C ended it; the same call goes on."""
     metrics: dict[str, float]
     """`train_loss` (mean of this call's steps), `eval_loss` of what was kept, `tokens_per_s`, `peak_memory_gb`, …"""
+    is_main: bool
+    """False in all processes but one."""
+    trained: Any = field(repr=False)
+    """The model, with its adapter."""
     history: list[dict[str, float]] = field(repr=False, default_factory=list)
     """What was logged, by step."""
 
@@ -79,7 +84,6 @@ def train_rows(
         InputError: rows, settings and model do not fit together; nothing was written.
         RunError: it began and could not finish.
     """
-    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else _processes()
     with quiet():
         planned = plan(
             train,
@@ -87,7 +91,7 @@ def train_rows(
             primer=primer.rows if primer else None,
             primer_batches=primer.batches if primer else 0,
             primer_share=primer.share if primer else 0.0,
-            processes=processes,
+            processes=processes(),
         )
         name = model if isinstance(model, str) else type(model).__name__
         loaded = load_base(model, settings) if isinstance(model, str) else model
@@ -98,21 +102,35 @@ def train_rows(
         with progress("train", planned.steps, unit="steps") as advance:
             watch = Watch(advance)
             trainer = _trainer(planned, validation, tokenizer, loaded, settings, out, watch)
-            with watch.stopping_on_interrupt(processes), memory_advice(settings):
+            with watch.stopping_on_interrupt(processes()), memory_advice(settings):
                 outcome = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
         if not watch.is_stopping:
             trainer.save_model(str(out))
             if trainer.accelerator.is_main_process:
                 tokenizer.save_pretrained(out)
     return TrainResult(
-        out, outcome.global_step, planned, not watch.is_stopping, _metrics(trainer, outcome), watch.history
+        out,
+        outcome.global_step,
+        planned,
+        not watch.is_stopping,
+        _metrics(trainer, outcome),
+        trainer.accelerator.is_main_process,
+        trainer.accelerator.unwrap_model(trainer.model),
+        watch.history,
     )
 
 
-def _processes() -> int:
-    from accelerate import PartialState
+def processes() -> int:
+    """How many train together: those of `accelerate launch`, or this one."""
+    return int(PartialState(cpu=not torch.cuda.is_available()).num_processes)
 
-    return int(PartialState().num_processes)
+
+@contextmanager
+def main_process_first() -> Iterator[bool]:
+    """The block runs in the main process first, then in the others; whether this is the main one."""
+    state = PartialState(cpu=not torch.cuda.is_available())
+    with state.main_process_first():
+        yield bool(state.is_main_process)
 
 
 def _trainer(
