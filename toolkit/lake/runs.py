@@ -24,18 +24,6 @@ _PACKAGES = (
     "vllm",
     "chromadb",
 )
-    "trajectory-toolkit",
-    "duckdb",
-    "polars",
-    "pyarrow",
-    "math-verify",
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "vllm",
-    "chromadb",
-)
 
 
 def start_run(

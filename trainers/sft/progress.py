@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from toolkit.cli.output import Advance, note
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class Watch(TrainerCallback):
     """Moves the bar with every step, says loss and speed, and ends the training when asked to."""
 
     def __init__(self, advance: Advance) -> None:

@@ -48,7 +48,8 @@ def as_table(rows: Iterable[Row]) -> pa.Table:
 
 def lengths_of(table: pa.Table) -> list[int]:
     """Tokens of each row."""
-    return pc.list_value_length(table["input_ids"]).to_pylist()
+    lengths: list[int] = pc.list_value_length(table["input_ids"]).to_pylist()
+    return lengths
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """TRL's trainer with a weight for every token.
 
 The loss of a step is sum(weight x negative log-likelihood) / sum(weight) over its rows, however they are padded,
-packed, accumulated or spread over processes. The validation loss is the same mean over all validation rows, without the weight of context.
+packed, accumulated or spread over processes. The validation loss is the same mean over all validation rows, without
+the weight of context.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -68,9 +69,8 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         weights = inputs["loss_weights"]
         self.tokens_seen += inputs["input_ids"].numel()
         total = weights.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = (token_nll(model, inputs, self._vocabulary) * weights[:, 1:]).sum() / total.clamp(
-            min=torch.finfo(torch.float32).tiny
-        )
+        nll = token_nll(model, inputs, self._vocabulary)
+        loss: torch.Tensor = (nll * weights[:, 1:]).sum() / total.clamp(min=torch.finfo(torch.float32).tiny)
         # Gradients are averaged over processes, and `total` is of all of them.
         return loss * self.accelerator.num_processes
 
@@ -98,25 +98,25 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
             sums += gathered.double().sum(0).cpu()
             rows += len(gathered)
         loss = float(sums[0] / sums[1]) if sums[1] else float("nan")
-        return EvalLoopOutput(None, None, {f"{metric_key_prefix}_loss": loss}, rows)
+        return EvalLoopOutput((), None, {f"{metric_key_prefix}_loss": loss}, rows)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches by tokens, or as transformers has it."""
         if self.batches is None:
-            return super().get_train_dataloader()
+            return cast(DataLoader[Any], super().get_train_dataloader())
         loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
-        return self.accelerator.prepare(loader)
+        return cast(DataLoader[Any], self.accelerator.prepare(loader))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Rows one after another, without the weight of context."""
         rows = self.eval_dataset if eval_dataset is None or isinstance(eval_dataset, str) else eval_dataset
         loader = DataLoader(rows, batch_size=self.args.eval_batch_size, collate_fn=self._collate_evaluated)
-        return self.accelerator.prepare(loader)
+        return cast(DataLoader[Any], self.accelerator.prepare(loader))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Muon with AdamW, or as transformers has it."""
         if self.settings.optimizer == "adamw" or self.optimizer is not None:
-            return super().create_optimizer(model)
+            return cast(torch.optim.Optimizer, super().create_optimizer(model))
         matrices, rest = split_parameters(self.model if model is None else model)
         self.optimizer = MuonAdamW(
             matrices,
