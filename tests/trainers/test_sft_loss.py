@@ -59,7 +59,7 @@ def test_loss_and_gradient_of_a_step_are_the_weighted_mean_by_hand(
     model = load(workshop)
     expected = by_hand(model, ROWS, context_weight=context_weight)
     expected.backward()
-    assert logged["loss"] == pytest.approx(float(expected), rel=1e-4)
+    assert logged["loss"] == pytest.approx(expected.item(), rel=1e-4)
     assert logged["grad_norm"] == pytest.approx(norm_of(model), rel=1e-3)
 
 
@@ -116,4 +116,4 @@ def test_the_validation_loss_is_the_mean_over_all_its_tokens(workshop: Workshop)
     result = train_rows(
         as_table(ROWS), as_table(validation), workshop.tokenizer, str(workshop.base), chosen, workshop.place()
     )
-    assert result.metrics["eval_loss"] == pytest.approx(float(by_hand(load(workshop), validation)), rel=1e-4)
+    assert result.metrics["eval_loss"] == pytest.approx(by_hand(load(workshop), validation).item(), rel=1e-4)
