@@ -12,7 +12,7 @@ from sft_rows import PLAIN, TokenRow, Workshop, counting_rows, random_rows
 from tiny_model import make_tiny_model
 from transformers import AutoModelForCausalLM
 
-from toolkit.contracts import CompletionRequest, Message
+from toolkit.contracts import ChatMessage, CompletionRequest
 from toolkit.errors import InputError, RunError
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.transformers_local import TransformersLLM
@@ -53,7 +53,7 @@ def answers(model: LocalModel) -> list[str]:
             await llm.prepare(prefix=False)
             found = []
             for question in ("abc", "What follows m?"):
-                request = CompletionRequest([Message("user", question)], max_tokens=24, temperature=0.0)
+                request = CompletionRequest((ChatMessage("user", question),), max_tokens=24, temperature=0.0)
                 found += [completion.text for completion in await llm.complete(request)]
             return found
         finally:
@@ -169,13 +169,13 @@ def test_rows_that_cannot_be_trained_on_are_refused_before_anything_is_written(
 
 def test_out_of_memory_says_which_settings_to_lower() -> None:
     # Asked for more than any machine has: torch's own refusal.
-    with (
-        pytest.raises(RunError, match=r"lower micro_batch \(now 4\) or max_tokens \(now 10,240\)"),
-        memory_advice(LORA.model_copy(update={"micro_batch": 4})),
+    several = LORA.model_copy(update={"micro_batch": 4})
+    for settings, advice in (
+        (several, r"lower micro_batch \(now 4\) or max_tokens \(now 10,240\)"),
+        (MUON, r"lower batch_tokens \(now 60\); .*set method: lora"),
     ):
-        torch.empty(2**60, dtype=torch.uint8)
-    with pytest.raises(RunError, match=r"lower batch_tokens \(now 60\); .*set method: lora"), memory_advice(MUON):
-        torch.empty(2**60, dtype=torch.uint8)
+        with pytest.raises(RunError, match=advice), memory_advice(settings):
+            torch.empty(2**60, dtype=torch.uint8)
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
