@@ -210,7 +210,7 @@ class Runner:
         rows: dict[str, Row] = {}
         for setup in setups:
             rows |= {setup.model_row.model_id: setup.model_row, setup.prompt_row.prompt_hash: setup.prompt_row}
-        return list(rows.values())
+        return [row for key, row in rows.items() if key not in self._known.models]
 
     def _finish_in_flight(self) -> None:
         self._stopping = self.report.interrupted = True
