@@ -285,7 +285,7 @@ def generate_command(
         print_forecast(foresee(lake, questions, options, retriever), json)
         return 0
     report = asyncio.run(generate(open_lake(lake, create=True), questions, options, retriever, run_kind="generate"))
-    print_report(report, lake, json)
+    print_report(report, f"next: toolkit score --lake {lake}", json=json)
     return 0 if report.is_whole else 1
 
 
