@@ -25,7 +25,7 @@ from pipelines.evaluation_rows import (
     read_by_part,
     read_questions,
 )
-from pipelines.evaluation_statistics import Estimate, estimate, mcnemar, pass_at_k
+from pipelines.evaluation_statistics import Estimate, estimate_difference, estimate_share, mcnemar, pass_at_k
 from pipelines.majority_votes import vote
 from toolkit.errors import InputError
 
@@ -139,7 +139,8 @@ def compare(
         if part in found[first.name] and part in found[second.name]
     ]
     comparisons = []
-    for field in by or [None]:
+    wanted: list[str | None] = [*by] or [None]
+    for field in wanted:
         results = [
             Result(
                 one.name,
@@ -191,14 +192,14 @@ def _samples(questions: Iterable[Question]) -> tuple[int, int]:
 def _score(questions: Iterable[Question], votes: Mapping[str, bool]) -> Score:
     questions = list(questions)
     fewest, most = _samples(questions)
-    accuracy = estimate([question.right / len(question.samples) for question in questions])
+    accuracy = estimate_share([question.right / len(question.samples) for question in questions])
     several = most > 1
     return Score(
         len(questions),
         fewest,
         most,
         accuracy,
-        estimate([float(votes[question.task_id]) for question in questions]) if several else None,
+        estimate_share([float(votes[question.task_id]) for question in questions]) if several else None,
         {k: _passed(questions, k) for k in _ks(fewest)} if several else {},
     )
 
@@ -209,7 +210,7 @@ def _ks(samples: int) -> list[int]:
 
 
 def _passed(questions: Iterable[Question], k: int) -> Estimate:
-    return estimate([pass_at_k(len(question.samples), question.right, k) for question in questions])
+    return estimate_share([pass_at_k(len(question.samples), question.right, k) for question in questions])
 
 
 def _groups(questions: Answered, field: str, votes: Mapping[str, bool]) -> dict[str, Score]:
@@ -256,7 +257,7 @@ def _pair(
         len(only_first),
         len(only_second),
         len(having((False, False))),
-        estimate(differences) if differences else Estimate(0.0, None, None),
+        estimate_difference(differences) if differences else Estimate(0.0, None, None),
         mcnemar(len(only_first), len(only_second)),
         [_disagreement(ours[task_id], theirs[task_id]) for task_id in only_first],
         [_disagreement(theirs[task_id], ours[task_id]) for task_id in only_second],

@@ -136,8 +136,8 @@ def _of_samples(score: Score) -> list[object]:
 
 def _turned(found: Estimate) -> Estimate:
     if found.low is None or found.high is None:
-        return Estimate(-found.value, None, None)
-    return Estimate(-found.value, -found.high, -found.low)
+        return Estimate(0.0 - found.value, None, None)
+    return Estimate(0.0 - found.value, -found.high, -found.low)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -21,7 +21,7 @@ from toolkit.errors import InputError
 
 ROLLOUTS = """
 SELECT c.name, dataset, split, task_id, sample_index, trajectory_id, correct, final_answer, domain, question, answers,
-       metadata, answer_scorer IS NULL AND reward IS NULL AS ungraded
+       task_metadata, answer_scorer IS NULL AND reward IS NULL AS ungraded
 FROM contestants c JOIN evaluated USING (identity_hash) ORDER BY dataset, split, task_id, sample_index
 """
 COSTS = """
@@ -197,7 +197,7 @@ def read_questions(
 
 
 def _question(row: dict[str, Any]) -> Question:
-    metadata = orjson.loads(row["metadata"]) if row["metadata"] else {}
+    metadata = orjson.loads(row["task_metadata"]) if row["task_metadata"] else {}
     return Question(row["task_id"], row["question"], row["answers"], row["domain"], metadata)
 
 

@@ -15,6 +15,8 @@ from math import comb
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
 SEED = 0
+BATCH_NUMBERS = 2_000_000
+"""Numbers that are drawn at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +25,37 @@ class Estimate:
 
     value: float
     low: float | None
-    """Lower end of the 95 % interval. None: one question gives no interval."""
+    """Lower end of the 95 % interval. None: the sample shows no spread to make one from."""
     high: float | None
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean of at least one value, with the percentile interval of 9,999 seeded resamples.
+def estimate_share(values: Sequence[float]) -> Estimate:
+    """Mean of at least one value in [0, 1], with the percentile interval of 9,999 seeded resamples.
 
-    Values that are all equal give an interval of no width: the sample shows no spread, which is no proof that there
-    is none.
+    Where all values are 0, or all are 1, resampling shows no spread, which is no proof that there is none: there the
+    exact binomial interval (Clopper and Pearson 1934) stands in.
     """
+    from scipy.stats import binomtest
+
+    if min(values) == max(values) and values[0] in (0, 1):
+        found = binomtest(round(sum(values)), len(values)).proportion_ci(CONFIDENCE, method="exact")
+        return Estimate(float(values[0]), float(found.low), float(found.high))
+    return estimate_difference(values)
+
+
+def estimate_difference(values: Sequence[float]) -> Estimate:
+    """Mean of paired differences, with the same interval; none where all are equal."""
     import numpy as np
     from scipy.stats import bootstrap
 
     value = sum(values) / len(values)
-    if len(values) < 2:
-        return Estimate(value, None, None)
     if min(values) == max(values):
-        return Estimate(value, value, value)
+        return Estimate(value, None, None)
     found = bootstrap(
         (np.asarray(values, dtype=float),),
         np.mean,
         n_resamples=RESAMPLES,
-        batch=max(1, 2_000_000 // len(values)),
+        batch=max(1, BATCH_NUMBERS // len(values)),
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(SEED),

@@ -12,7 +12,7 @@ from itertools import combinations
 from pipelines.evaluation_rows import Question
 from pipelines.evaluation_statistics import majority
 from toolkit.grading.answers import answer_key
-from toolkit.grading.grader import Grader
+from toolkit.grading.grader import Grader, Item
 from toolkit.grading.spelling import fingerprint, tidy
 
 Pair = tuple[str, str]
@@ -46,7 +46,7 @@ def _equal_pairs(questions: Iterable[Question]) -> set[Pair]:
     if not wanted:
         return set()
     with Grader() as grader:
-        items = (("math", later, [earlier]) for later, earlier in wanted.values())
+        items: Iterator[Item] = (("math", later, [earlier]) for later, earlier in wanted.values())
         return {pair for pair, grade in zip(wanted, grader.grade(items), strict=True) if grade.correct}
 
 

@@ -23,7 +23,7 @@ WITH own AS (
     SELECT t.trajectory_id, t.task_id, t.sample_index, t.kind, r.identity_hash, r.identity->>'$.kind' AS run_kind
     FROM trajectories t JOIN runs r USING (run_id) WHERE r.kind = 'evaluate' AND t.role = 'student'
 )
-SELECT e.identity_hash, t.*, k.metadata
+SELECT e.identity_hash, t.*, k.task_metadata
 FROM (
     SELECT identity_hash, trajectory_id FROM own WHERE kind = run_kind
     UNION ALL
@@ -33,9 +33,9 @@ FROM (
                                                     own.sample_index, ']')), 1, 24)
 ) e
 JOIN trajectories_scored t USING (trajectory_id)
-LEFT JOIN (SELECT task_id, first(metadata) AS metadata FROM tasks GROUP BY task_id) k USING (task_id)
+LEFT JOIN (SELECT task_id, first(metadata) AS task_metadata FROM tasks GROUP BY task_id) k USING (task_id)
 """
-"""One row a rollout of an evaluation, as in `trajectories_scored`, with the question's `metadata`.
+"""One row a rollout of an evaluation, as in `trajectories_scored`, with the question's `task_metadata`.
 
 A chain of thought that an agent's first thought was taken from was made by the agent's run, but belongs to the
 evaluation of chains whose id it has, if there is one: hence the second half."""
