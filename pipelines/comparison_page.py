@@ -30,7 +30,8 @@ def page(comparisons: Sequence[Comparison], baseline: str, lake: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+        # Markup is what macros made, and of clean text.
+        finalize=lambda value: clean(value) if type(value) is str else value,
     )
     environment.filters |= {"percent": _percent, "interval": _interval, "number": _number}
     first = comparisons[0]
