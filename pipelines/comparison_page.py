@@ -6,6 +6,7 @@ scaling on a phone. The template is `comparison_page.html`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def page(comparisons: Sequence[Comparison], baseline: str, lake: str) -> str:
         pairs=[pair for pair in first.pairs if baseline in (pair.first, pair.second)],
         n_pairs=len(first.pairs),
         baseline=baseline,
-        lake=lake,
+        lake=shlex.quote(lake),
         shown=SHOWN,
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
