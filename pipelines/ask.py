@@ -75,8 +75,8 @@ def ask_command(
     ] = "teacher",
     ftp: Annotated[bool, Parameter(help="Start from the first paragraph of a chain of thought.")] = False,
     ftp_mode: HowForced = "prefix",
-    slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     rollout_flags: RolloutFlags = PLAIN,
+    slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     model_flags: ModelFlags = NO_FLAGS,
     json: AsJson = False,
 ) -> int:
@@ -92,8 +92,8 @@ def ask_command(
         prompt: Which system prompt an agent is given.
         ftp: Start from the first paragraph of a chain of thought.
         ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
-        slips: Share of the oracle's turns that go wrong.
         rollout_flags: How the rollout goes.
+        slips: Share of the oracle's turns that go wrong.
         model_flags: More about the model.
         json: Print all rows as one JSON document.
     """

@@ -67,8 +67,8 @@ def evaluate_command(
     limit: Limit = None,
     ftp: Annotated[bool, Parameter(help="Start agents from the first paragraph of a chain of thought.")] = False,
     ftp_mode: HowForced = "prefix",
-    slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     rollout_flags: RolloutFlags = PLAIN,
+    slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     run_flags: RunFlags = AT_ONCE,
     model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
@@ -91,8 +91,8 @@ def evaluate_command(
         limit: Only the first questions.
         ftp: Start agents from the first paragraph of the student's own chain of thought.
         ftp_mode: prefix has the model continue the thought; instruct asks for it in words.
-        slips: Share of the oracle's turns that go wrong.
         rollout_flags: How one rollout goes.
+        slips: Share of the oracle's turns that go wrong.
         run_flags: How many at once, which again, and what they may cost.
         model_flags: More about the model.
         dry_run: Check everything and say what would be run, and what it may take; ask no model.

@@ -233,9 +233,9 @@ def generate_command(
     limit: Limit = None,
     samples: Annotated[int, Parameter(help="Rollouts of each question.")] = 1,
     first_thoughts: Annotated[int, Parameter(help="Different first thoughts of each question.")] = 1,
+    rollout_flags: RolloutFlags = PLAIN,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
     gold: Annotated[bool, Parameter(help="Questions must have gold answers.")] = True,
-    rollout_flags: RolloutFlags = PLAIN,
     run_flags: RunFlags = AT_ONCE,
     model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
@@ -258,9 +258,9 @@ def generate_command(
         limit: Only the first questions.
         samples: Rollouts of each question.
         first_thoughts: Different first thoughts of each question; samples share one by default.
+        rollout_flags: How one rollout goes.
         slips: Share of the oracle's turns that go wrong.
         gold: Questions must have gold answers.
-        rollout_flags: How one rollout goes.
         run_flags: How many at once, which again, and what they may cost.
         model_flags: More about the model.
         dry_run: Check everything and say what would be run, and what it may take; ask no model.

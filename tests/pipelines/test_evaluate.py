@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_model import make_tiny_model
 
 from pipelines.evaluate import check_graders
 from pipelines.generate import GenerateOptions, build_setup
@@ -14,6 +15,7 @@ from toolkit.cli.main import run
 from toolkit.contracts import Passage
 from toolkit.dialects import load_dialect
 from toolkit.errors import InputError
+from toolkit.llm.local_weights import LocalModel
 from toolkit.retrieval.exact import ExactRetriever
 from toolkit.tasks.source import open_tasks
 
@@ -239,3 +241,16 @@ def test_the_number_of_passages_enters_an_agents_identity_only_where_it_is_unusu
     assert identity(3)["passages"] is None
     assert identity(5)["passages"] == 5
     assert identity(5, searching=False) == identity(3, searching=False)
+
+
+def test_a_student_in_process_has_the_id_that_training_gives_it(sums: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    make_tiny_model(tmp_path / "tiny")
+    model = f"hf:{tmp_path / 'tiny'}"
+    options = ["--kind", "cot", "--limit", "1", "--completion-tokens", "4", "--lake", str(tmp_path / "lake")]
+    assert run(["evaluate", "--tasks", str(sums), "--model", model, *options]) == 0
+    known = LocalModel(str(tmp_path / "tiny"))
+    rows = lake_of(tmp_path).sql(
+        "SELECT m.model_id, m.name, m.revision FROM models m SEMI JOIN evaluated USING (model_id)"
+    )
+    assert rows.fetchall() == [(known.model_id, "tiny", known.revision)]
