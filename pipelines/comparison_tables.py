@@ -24,25 +24,35 @@ def print_results(comparisons: Sequence[Comparison]) -> None:
         columns += ["samples", "majority %", "95 %", "pass@k %"]
         rows = [[*row, *_of_samples(result.score)] for row, result in zip(rows, results, strict=True)]
     print_table(columns, rows, title="Accuracy")
-    costs = ["steps", "tool_calls", "prompt_tokens", "completion_tokens"]
-    counts = ["without_answer", "failed", "undecided", "ungraded"]
-    print_table(
-        ["run", "dataset", "split", *costs, "step errors", *counts],
-        [
-            [
-                *_place(result),
-                *(_rounded(result.costs[name]) for name in costs),
-                ", ".join(f"{steps:,} {kind}" for kind, steps in result.step_errors.items()) or None,
-                *(result.costs[name] for name in counts),
-            ]
-            for result in results
-        ],
-        title="A rollout takes, on average; and how often it goes wrong",
-    )
+    _print_costs(results)
     for comparison in comparisons:
         _print_groups(comparison)
     if ungraded := sum(result.costs["ungraded"] for result in results):
         note(f"{ungraded:,} answers are not graded and left out; `toolkit score` grades them")
+
+
+def _print_costs(results: Sequence[Result]) -> None:
+    costs = {
+        "steps": "steps",
+        "tool calls": "tool_calls",
+        "tokens read": "prompt_tokens",
+        "written": "completion_tokens",
+    }
+    kinds = sorted({kind for result in results for kind in result.step_errors})
+    counts = {"no answer": "without_answer", "failed": "failed", "undecided": "undecided", "ungraded": "ungraded"}
+    # What never happened needs no column.
+    counts = {title: name for title, name in counts.items() if any(result.costs[name] for result in results)}
+    rows = [
+        [
+            *_place(result),
+            *(_rounded(result.costs[name]) for name in costs.values()),
+            *(result.step_errors.get(kind, 0) for kind in kinds),
+            *(result.costs[name] for name in counts.values()),
+        ]
+        for result in results
+    ]
+    columns = ["run", "dataset", "split", *costs, *(f"{kind} errors" for kind in kinds), *counts]
+    print_table(columns, rows, title="What a rollout takes, on average; how many steps and rollouts went wrong")
 
 
 def print_pairs(pairs: Sequence[Pair], baseline: str) -> None:
@@ -55,12 +65,12 @@ def print_pairs(pairs: Sequence[Pair], baseline: str) -> None:
         value = _turned(pair.difference) if not turned else pair.difference
         name = pair.first if turned else pair.second
         discordant = pair.only_first + pair.only_second
-        counts = [pair.questions, pair.both, ours, theirs, pair.neither, discordant]
+        counts = [pair.both, ours, theirs, pair.neither, discordant]
         rows.append([name, pair.dataset, pair.split, *counts, *_shown(value, signed=True), f"{pair.p:.2g}"])
-    columns = ["run", "dataset", "split", "questions", "both right", "only it", "only baseline", "neither"]
-    columns += ["discordant", "difference %", "95 %", "McNemar p"]
+    columns = ["run", "dataset", "split", "both right", "only run", "only base", "neither", "discordant"]
+    columns += ["difference %", "95 %", "p"]
     if rows:
-        print_table(columns, rows, title=f"Against {baseline}, question by question")
+        print_table(columns, rows, title=f"Question by question against {baseline} (base); p of McNemar's exact test")
     for pair in chosen:
         for name, missing in ((pair.first, pair.not_answered_by_first), (pair.second, pair.not_answered_by_second)):
             if missing:

@@ -140,7 +140,7 @@ def test_the_first_run_is_the_baseline_and_tables_say_what_is_discordant(
     capsys.readouterr()
     assert run(["compare", "--lake", str(tmp_path / "lake"), "--by", "level"]) == 0
     printed = capsys.readouterr().out
-    assert "Against good, question by question" in printed
+    assert "Question by question against good" in printed
     assert "By level" in printed
     assert "-41.7" in printed
 
