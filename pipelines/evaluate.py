@@ -117,7 +117,7 @@ def evaluate_command(
     )
     questions = read_tasks(options, lambda: list(open_tasks(tasks, limit=limit, domain=grader)))
     retriever = open_index(tasks, rollout_flags.index, may_come=dry_run) if kind != "cot" else None
-    if samples > 1 and model != "oracle" and not options.policy.agent_sampling.temperature:
+    if samples > 1 and not model.startswith("oracle") and not options.policy.agent_sampling.temperature:
         note(f"{samples} samples at temperature 0 are {samples} times the same answer; --temperature 0.7 varies them")
     if dry_run:
         print_forecast(foresee(lake, questions, options, retriever), json)

@@ -16,7 +16,7 @@ from toolkit.contracts import Passage
 from toolkit.dialects import load_dialect
 from toolkit.errors import InputError
 from toolkit.llm.local_weights import LocalModel
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tasks.source import open_tasks
 
 SUMS = [{"id": n, "question": f"Twice {n}?", "answer": 2 * n} for n in range(4)]
@@ -232,7 +232,7 @@ def test_a_dry_run_asks_no_model_and_writes_nothing(evaluating: Evaluating, tmp_
 
 
 def test_the_number_of_passages_enters_an_agents_identity_only_where_it_is_unusual(tmp_path: Path) -> None:
-    retriever = ExactRetriever([Passage("A", "a")])
+    retriever = LexicalRetriever.over([Passage("A", "a")])
 
     def identity(passages: int, searching: bool = True) -> dict[str, object]:
         options = GenerateOptions(ModelOptions("oracle"), n_passages=passages, sandbox="unsafe", ftp=False)
