@@ -164,6 +164,7 @@ def test_a_base_without_chat_template_or_without_weights_is_refused(
     (bare / "config.json").write_text((workshop.base / "config.json").read_text())
     assert train(base=str(bare)) == 2
     assert "cannot load" in capsys.readouterr().err
+    assert not train.out.exists()
     (bare / "chat_template.jinja").write_text("{{ messages[0].content }}")
     assert train(base=str(bare)) == 2
     assert "template" in capsys.readouterr().err
