@@ -139,7 +139,7 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         falling = round(self.settings.decay_share * num_training_steps)
         self.lr_scheduler = get_scheduler(
             "warmup_stable_decay",
-            optimizer=self.optimizer if optimizer is None else optimizer,
+            optimizer=cast(torch.optim.Optimizer, self.optimizer if optimizer is None else optimizer),
             num_warmup_steps=round(self.settings.warmup * num_training_steps),
             num_training_steps=num_training_steps,
             scheduler_specific_kwargs={"num_decay_steps": falling, "decay_type": "linear"},
