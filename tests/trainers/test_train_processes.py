@@ -31,7 +31,7 @@ def test_two_processes_train_as_one(fill: Fill, workshop: Workshop, tmp_path: Pa
         return {**said["metrics"], "steps": said["steps"], "accumulation": said["accumulation"]}
 
     # What `accelerate launch` starts for several GPUs; on CPUs it would ask for MPI.
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     one, two = trained([], "one"), trained(launcher, "two")
     if form == ("--no-packing",):
         # The same rows make the same steps, whoever computes them.
