@@ -29,7 +29,7 @@ from pathlib import Path
 from bench.synthetic import Prose
 from pipelines.generate import GenerateOptions, build_setup
 from pipelines.parts import ModelOptions
-from pipelines.provenance import finished, start_run
+from toolkit.lake.runs import finished, start_run
 from schemas import Row, Step, Task
 from toolkit.agent.draft import Draft, FirstThought
 from toolkit.agent.setup import Setup

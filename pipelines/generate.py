@@ -31,7 +31,7 @@ from pipelines.parts import (
     model_options,
 )
 from pipelines.policy import PolicyOptions
-from pipelines.provenance import finished, start_run
+from toolkit.lake.runs import finished, start_run
 from pipelines.rollout_flags import PLAIN, RolloutFlags
 from pipelines.run_flags import AT_ONCE, RunFlags
 from pipelines.run_summary import done_count, print_forecast, print_report, status

@@ -16,7 +16,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from pipelines.provenance import finished, start_run
+from toolkit.lake.runs import finished, start_run
 from schemas import Domain, Role, Row, Run, Trajectory
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress

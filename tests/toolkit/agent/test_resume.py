@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.provenance import start_run
+from toolkit.lake.runs import start_run
 from schemas import Task
 from schemas.identity import derive_id
 from toolkit.agent.budget import Budget, Meter
