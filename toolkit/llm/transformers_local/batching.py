@@ -118,7 +118,7 @@ class RowBatcher:
                 if ended:
                     loop.call_soon_threadsafe(self._deliver, ended)
         except Exception as error:  # it belongs to the callers
-            lost = {*taken, *(self._writer.rows if self._writer else self._waiting)}
+            lost = {*taken, *(self._writer.rows if self._writer else list(self._waiting))}
             self._writer = None
             loop.call_soon_threadsafe(self._fail, lost, error)
 

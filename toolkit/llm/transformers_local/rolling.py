@@ -170,7 +170,7 @@ def _passes(missing: Sequence[int]) -> list[tuple[int, int]]:
     parts, start = [], 0
     for stop in range(1, len(missing) + 1):
         width = missing[start]
-        if stop == len(missing) or (stop + 1 - start) * width > READ_TOGETHER or 2 * missing[stop] < width - 32:
+        if stop == len(missing) or (stop + 1 - start) * width > READ_TOGETHER or 2 * missing[stop] < width - 64:
             parts.append((start, stop))
             start = stop
     return parts
