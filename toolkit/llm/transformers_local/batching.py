@@ -70,7 +70,7 @@ class RowBatcher:
         """
         self._check_open()
         loop = asyncio.get_running_loop()
-        futures = {row: loop.create_future() for row in rows}
+        futures: dict[Writing, asyncio.Future[Written]] = {row: loop.create_future() for row in rows}
         self._futures |= futures
         self._waiting += rows
         if self._driving is None or self._driving.done():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ class Rolling:
 
     @torch.inference_mode()
     def next_logits(self) -> torch.Tensor:
-        """[rows, vocabulary]"""
+        """What decides each row's next token: [rows, vocabulary]."""
         tokens = np.array([[row.last_token] for row in self.rows])
         positions = np.array([[row.n_tokens - 1] for row in self.rows])
         return self._forward(0, tokens, positions)
@@ -176,10 +177,9 @@ def _passes(missing: Sequence[int]) -> list[tuple[int, int]]:
     return parts
 
 
-def _plain(loaded: Loaded) -> torch.nn.Module:
+def _plain(loaded: Loaded) -> Any:
     """The model without what peft wraps around it."""
-    found: torch.nn.Module = getattr(loaded.model, "get_base_model", lambda: loaded.model)()
-    return found
+    return getattr(loaded.model, "get_base_model", lambda: loaded.model)()
 
 
 @torch.inference_mode()
@@ -194,11 +194,10 @@ def fits(loaded: Loaded) -> bool:
         return False
     if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=plain.config).layers):
         return False
-    row = {"max_tokens": 1, "temperature": 0.0, "top_p": 1.0, "seed": 0, "sample": 0, "stop": ()}
-    prompts = [list(range(length)) for length in (9, 2, 5)]
+    rows = [Row(list(range(n)), 1, temperature=0.0, top_p=1.0, seed=0, sample=0, stop=()) for n in (9, 2, 5)]
     rolling = Rolling(loaded)
     try:
-        rolling.add([Writing(Row(prompt, **row), loaded.tokenizer, loaded.end_tokens) for prompt in prompts])
+        rolling.add([Writing(row, loaded.tokenizer, loaded.end_tokens) for row in rows])
         found = rolling.next_logits().float()
         alone = [loaded.model(torch.tensor([row.row.prompt]).to(loaded.model.device)).logits for row in rolling.rows]
     except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
