@@ -1,0 +1,106 @@
+"use strict";
+// A dropped trajectory beside the one that stayed in its place, with what differs marked word by word.
+
+const DIFF_CHARS = 20000; // of each text
+const DIFF_CELLS = 4e6; // words of one text times words of the other; beyond it the differing middle is one piece
+
+/** Runs [text, differs] of `left` and of `right`; joined they give each text again. */
+function diffWords(left, right) {
+  const [a, b] = [left, right].map((text) => text.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? []);
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
+  let tail = 0;
+  while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail += 1;
+  const middle = [a, b].map((words) => words.slice(head, words.length - tail));
+  const common = commonWords(...middle);
+  return [a, b].map((words, side) => {
+    const flags = words.map((_, place) => {
+      const inside = place - head;
+      return inside >= 0 && place < words.length - tail && !common[side].has(inside);
+    });
+    return runsOf(words, flags);
+  });
+}
+
+/** Places of a longest common subsequence in either list. */
+function commonWords(a, b) {
+  const places = [new Set(), new Set()];
+  if (a.length * b.length > DIFF_CELLS) return places;
+  const width = b.length + 1;
+  const longest = new Uint16Array((a.length + 1) * width);
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      const at = i * width + j;
+      longest[at] = a[i] === b[j] ? longest[at + width + 1] + 1 : Math.max(longest[at + width], longest[at + 1]);
+    }
+  }
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    if (a[i] === b[j]) {
+      places[0].add(i++);
+      places[1].add(j++);
+    } else if (longest[(i + 1) * width + j] >= longest[i * width + j + 1]) i += 1;
+    else j += 1;
+  }
+  return places;
+}
+
+function runsOf(words, flags) {
+  const runs = [];
+  words.forEach((word, place) => {
+    const last = runs.at(-1);
+    if (last && last[1] === flags[place]) last[0] += word;
+    else runs.push([word, flags[place]]);
+  });
+  return runs;
+}
+
+/** What is compared, in reading order: [label, text] of everything that a card says. */
+function statements(card) {
+  const list = [["question", card.question], ["system prompt", card.prompt]];
+  for (const step of card.steps ?? []) {
+    const name = `step ${step.index}`;
+    if (step.completion) list.push([`${name} completion`, step.completion]);
+    list.push([`${name} thought`, step.completion ? null : step.thought], [`${name} action`, step.code]);
+    list.push([`${name} error`, step.error], [`${name} observation`, step.observation]);
+  }
+  list.push(["final answer", card.answer]);
+  return list.filter(([, text]) => text);
+}
+
+function compareView(dropped, kept) {
+  const sides = [dropped, kept].map((card) => new Map(statements(card)));
+  // Labels of the kept one that the dropped one lacks come after their own predecessors.
+  const labels = mergedLabels([...sides[0].keys()], [...sides[1].keys()]);
+  const differing = labels.filter((label) => sides[0].get(label) !== sides[1].get(label));
+  const view = el("div", "compare");
+  view.append(el("p", "note", differing.length ? `different: ${differing.join(", ")}` : "nothing differs in what was said and observed"));
+  for (const label of labels) view.append(comparedRow(label, ...sides.map((side) => side.get(label) ?? "")));
+  return view;
+}
+
+function mergedLabels(left, right) {
+  const merged = [...left];
+  right.forEach((label, place) => {
+    if (!merged.includes(label)) merged.splice(place ? merged.indexOf(right[place - 1]) + 1 : 0, 0, label);
+  });
+  return merged;
+}
+
+function comparedRow(label, left, right) {
+  const row = el("div", "pair", el("h3", "", label, left === right ? el("small", "", "the same") : null));
+  if (left === right) row.classList.add("same");
+  const cut = [left, right].map((text) => text.slice(0, pieceEnd(text, DIFF_CHARS)));
+  diffWords(...cut).forEach((runs, side) => {
+    const text = el("div", "said text");
+    for (const [run, differs] of runs) {
+      const piece = differs ? el("mark", side ? "only-kept" : "only-dropped") : text;
+      showText(piece, run);
+      if (differs) text.append(piece);
+    }
+    const rest = [left, right][side].length - cut[side].length;
+    if (rest) text.append(el("p", "note", `${count(rest)} characters more, not compared here`));
+    if (!runs.length) text.append(el("span", "empty", "(nothing)"));
+    row.append(text);
+  });
+  return row;
+}
