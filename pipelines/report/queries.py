@@ -1,7 +1,7 @@
 """What the page of a report counts, all of it by SQL over one snapshot.
 
 Invariant: the numbers cover every trajectory in question, also those that are not embedded for browsing.
-The temporary table `report_rows` says which trajectories those are and what became of each.
+The table `report_rows`, in memory beside the views, says which trajectories those are and what became of each.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ def prepare(connection: duckdb.DuckDBPyConnection, selection: Selection | None, 
     At most `embed` are drawn by the hash of their id, and with each the one that stayed in its place.
     """
     fates = _repeated(connection) if selection is None else _decided(selection.selection_id)
-    connection.execute(f"CREATE TEMP TABLE report_fates AS {fates}")
+    connection.execute(f"CREATE TABLE report_fates AS {fates}")
     connection.execute(f"""
-        CREATE TEMP TABLE report_drawn AS
+        CREATE TABLE report_drawn AS
         SELECT trajectory_id, nearest_kept_id FROM report_fates ORDER BY md5(trajectory_id) LIMIT {embed}""")
     connection.execute("""
-        CREATE TEMP TABLE report_rows AS
+        CREATE TABLE report_rows AS
         SELECT *, trajectory_id IN (SELECT trajectory_id FROM report_drawn UNION ALL
                                     SELECT nearest_kept_id FROM report_drawn WHERE nearest_kept_id IS NOT NULL)
                   AS embedded
@@ -108,7 +108,7 @@ def _decided(selection_id: str) -> str:
 
 def _repeated(connection: duckdb.DuckDBPyConnection) -> str:
     """All trajectories of the lake; nothing is decided, but repeated ones name the first of their kind."""
-    connection.execute("CREATE TEMP TABLE alive AS SELECT trajectory_id FROM trajectories")
+    connection.execute("CREATE TABLE alive AS SELECT trajectory_id FROM trajectories")
     same = dedup_query(Dedup(dedup=DedupOptions(by="trajectory")))
     alike = dedup_query(Dedup(dedup=DedupOptions(by="actions")))
     return f"""
