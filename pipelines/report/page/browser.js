@@ -142,11 +142,13 @@ function rowView(row) {
 
 /** The rows that were dropped in favour of another, each with that other one. */
 class Pairs {
-  constructor(browser, onOpen) {
+  constructor(browser, onOpen, onPair) {
     this.browser = browser;
+    this.onOpen = onOpen;
+    this.onPair = onPair;
     const dropped = browser.inOrder.filter((row) => row.instead !== null);
     this.pairs = dropped.filter((row) => browser.byId.has(row.instead));
-    this.list = new VirtualList("duplicates", rowView, (row) => this.open(row, onOpen));
+    this.list = new VirtualList("duplicates", rowView, (row) => onPair(row.id));
     this.status = el("p", "status", `${counted(this.pairs.length, "row")} with the one that stayed in its place`);
     this.reader = el("div", "reader", el("p", "empty", dropped.length ? "Choose a pair." : "Nothing here repeats another."));
     this.rule = el("select");
@@ -167,21 +169,19 @@ class Pairs {
     this.status.textContent = `${counted(shown.length, "row")} beside the one in ${shown.length === 1 ? "its" : "their"} place`;
   }
 
-  async open(row, onOpen) {
+  async open(id) {
+    const row = this.pairs.find((each) => each.id === id);
+    if (!row) return;
+    this.list.reveal(row);
     const wanted = (this.wanted = row);
     const other = this.browser.byId.get(row.instead);
     const cards = await Promise.all([row, other].map((each) => this.browser.cards.card(each.row)));
     if (wanted !== this.wanted) return;
-    const back = button("back", "← list", () => this.close());
-    const name = (label, each) => el("div", "name", el("b", "", label), verdictChip(each.correct), button("link", each.id, () => onOpen(each.id)));
+    const back = button("back", "← list", () => this.onPair(null));
+    const name = (label, each) => el("div", "name", el("b", "", label), verdictChip(each.correct), button("link", each.id, () => this.onOpen(each.id)));
     const heads = el("div", "pair heads", name(row.kept === null ? "later" : "dropped", row), name(row.kept === null ? "first" : "in its place", other));
     const why = [row.rule, cards[0].evidence].filter(Boolean).join(" · ");
     this.reader.replaceChildren(back, el("article", "card", said("p", "note", why), heads, compareView(...cards)));
     this.reader.scrollTop = 0;
-    this.element.classList.add("reading");
-  }
-
-  close() {
-    this.element.classList.remove("reading");
   }
 }

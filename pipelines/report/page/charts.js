@@ -1,6 +1,8 @@
 "use strict";
 // Bars from plain elements; every bar has its number beside it, so that colour and length say nothing alone.
 
+const LABEL_PX = 18; // the number above a column
+
 const VERDICTS = [
   ["correct", "right"],
   ["wrong", "wrong"],
@@ -42,7 +44,7 @@ function columns(list) {
   const most = Math.max(1, ...list.map(total));
   return el("div", "columns", ...list.map((column) => {
     const stack = el("div", "stack");
-    stack.style.height = `${(100 * total(column)) / most}%`;
+    stack.style.height = `calc((100% - ${LABEL_PX}px) * ${total(column) / most})`;
     for (const [name, number] of column.parts) {
       if (!number) continue;
       const piece = el("div", `piece ${name}`);

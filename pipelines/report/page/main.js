@@ -1,7 +1,8 @@
 "use strict";
 // Opens the page: numbers first, then the list; the address after # says what is looked at.
 
-const BROWSED = "trajectories";
+const BROWSED = "trajectories"; // #t=ID: one of them
+const COMPARED = "duplicates"; // #d=ID: one of them beside the one in its place
 
 async function openPage() {
   const overview = await unpack("overview");
@@ -11,21 +12,21 @@ async function openPage() {
   document.getElementById("subtitle").replaceChildren(subtitle(overview));
   const rows = rowsOf(await unpack("index"));
   const cards = new Cards(overview.part_starts, overview.embedded);
-  const go = (id) => {
-    location.hash = id === null ? BROWSED : `t=${id}`;
+  const go = (list, item) => (id) => {
+    location.hash = id === null ? list : `${item}=${id}`;
   };
-  const browser = new Browser(rows, cards, go);
-  const pairs = new Pairs(browser, go);
+  const browser = new Browser(rows, cards, go(BROWSED, "t"));
+  const pairs = new Pairs(browser, go(BROWSED, "t"), go(COMPARED, "d"));
   const show = (values) => {
     browser.filterBy(values);
     location.hash = BROWSED;
   };
   const sections = new Map([
     ["overview", { label: "Overview", element: overviewView(overview, show) }],
-    [BROWSED, { label: `Trajectories ${count(rows.length)}`, element: browser.element }],
-    ["duplicates", { label: `Duplicates ${count(pairs.pairs.length)}`, element: pairs.element }],
+    [BROWSED, { label: `Trajectories ${count(rows.length)}`, element: browser.element, reader: browser }],
+    [COMPARED, { label: `Duplicates ${count(pairs.pairs.length)}`, element: pairs.element, reader: pairs }],
   ]);
-  const route = () => follow(sections, browser);
+  const route = () => follow(sections);
   buildTabs(sections);
   window.addEventListener("hashchange", route);
   route();
@@ -61,17 +62,17 @@ function buildTabs(sections) {
   tabs.hidden = false;
 }
 
-function follow(sections, browser) {
-  const hash = location.hash.slice(1);
-  const id = hash.startsWith("t=") ? hash.slice(2) : null;
-  const chosen = id !== null ? BROWSED : sections.has(hash) ? hash : "overview";
-  for (const [name, { tab, element }] of sections) {
-    tab.setAttribute("aria-selected", String(name === chosen));
-    element.hidden = name !== chosen;
+function follow(sections) {
+  const [head, id] = location.hash.slice(1).split("=");
+  const name = { t: BROWSED, d: COMPARED }[head] ?? (sections.has(head) ? head : "overview");
+  for (const [each, { tab, element }] of sections) {
+    tab.setAttribute("aria-selected", String(each === name));
+    element.hidden = each !== name;
   }
-  browser.element.classList.toggle("reading", id !== null);
-  document.body.classList.toggle("fixed", chosen !== "overview");
-  if (id !== null) browser.open(id);
+  const { element, reader } = sections.get(name);
+  element.classList.toggle("reading", id !== undefined);
+  document.body.classList.toggle("fixed", reader !== undefined);
+  if (id !== undefined && reader) reader.open(id);
 }
 
 function overviewView(overview, show) {
