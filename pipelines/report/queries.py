@@ -6,7 +6,6 @@ The table `report_rows`, in memory beside the views, says which trajectories tho
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import duckdb
@@ -176,8 +175,7 @@ def nice_width(usual: int) -> int:
     """The least of 1, 2, 5, 10, 20, … with which 0 to `usual` take at most `BINS` bins."""
     width = 1
     while usual // width >= BINS:
-        digits = 10 ** int(math.log10(width))
-        width = width * 5 // 2 if width == 2 * digits else width * 2
+        width = width * 5 // 2 if str(width)[0] == "2" else width * 2
     return width
 
 

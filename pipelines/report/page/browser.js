@@ -28,6 +28,8 @@ class Browser {
     this.input.type = "search";
     this.input.placeholder = 'search words or "a phrase" in everything';
     this.input.setAttribute("aria-label", "search");
+    // Whoever goes to the field will search: by the time the words are typed, much is unpacked.
+    this.input.addEventListener("focus", () => this.cards.warm(), { once: true });
     let timer = 0;
     this.input.addEventListener("input", () => {
       clearTimeout(timer);

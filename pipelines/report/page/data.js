@@ -3,7 +3,9 @@
 
 async function unpack(name) {
   const element = document.getElementById(`part-${name}`);
-  const packed = Uint8Array.from(atob(element.textContent), (char) => char.charCodeAt(0));
+  const chars = atob(element.textContent);
+  const packed = new Uint8Array(chars.length);
+  for (let place = 0; place < chars.length; place += 1) packed[place] = chars.charCodeAt(place);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).json();
 }

@@ -36,18 +36,29 @@ class Cards {
     return found;
   }
 
-  /** Lower-case texts of the cards of a part. */
-  async textsOf(number) {
+  /** A promise of the lower-case texts of the cards of a part. */
+  textsOf(number) {
     const cached = this.texts.get(number);
     if (cached) return cached;
+    const texts = this.readTexts(number);
+    this.texts.set(number, texts);
+    return texts;
+  }
+
+  async readTexts(number) {
     const { cards } = await unpack(`cards-${this.starts[number]}`);
     const texts = cards.map(textOf);
-    const chars = texts.reduce((sum, text) => sum + text.length, 0);
-    if (this.chars + chars <= CACHED_CHARS) {
-      this.chars += chars;
-      this.texts.set(number, texts);
+    this.chars += texts.reduce((sum, text) => sum + text.length, 0);
+    if (this.chars > CACHED_CHARS) {
+      this.chars = CACHED_CHARS;
+      this.texts.delete(number);
     }
     return texts;
+  }
+
+  /** Read the texts of all parts, as far as there is room for them. */
+  async warm() {
+    for (let part = 0; part < this.starts.length && this.chars < CACHED_CHARS; part += 1) await this.textsOf(part);
   }
 }
 
