@@ -82,7 +82,7 @@ def _overview(
 
 
 def _selections(connection: duckdb.DuckDBPyConnection) -> list[Selection]:
-    return rows_from_arrow(Selection, connection.sql("SELECT * FROM selections ORDER BY name").to_arrow_table())
+    return list(rows_from_arrow(Selection, connection.sql("SELECT * FROM selections ORDER BY name").to_arrow_table()))
 
 
 def _funnel(connection: duckdb.DuckDBPyConnection, selection: Selection) -> dict[str, Any]:
@@ -90,9 +90,7 @@ def _funnel(connection: duckdb.DuckDBPyConnection, selection: Selection) -> dict
     return {**said, "rules": funnel(connection, selection)}
 
 
-def _parts(
-    connection: duckdb.DuckDBPyConnection, overview: dict[str, Any], chosen: Selection | None
-) -> Iterator[Part]:
+def _parts(connection: duckdb.DuckDBPyConnection, overview: dict[str, Any], chosen: Selection | None) -> Iterator[Part]:
     """Cards in parts, then what says which part holds which row."""
     starts: list[int] = []
     for start, part in _card_parts(connection, chosen, overview["embedded"]):

@@ -122,7 +122,9 @@ def _repeated(connection: duckdb.DuckDBPyConnection) -> str:
 def funnel(connection: duckdb.DuckDBPyConnection, selection: Selection) -> Rows:
     """Each rule of the recipe in order: what it saw, dropped and left, and the steps that it masked."""
     dropped = {row["rule"]: row for row in by_rule(connection, selection.selection_id)}
-    masked = {row["rule"]: row["steps"] for row in rows(connection, _MASKED.format(selection_id=selection.selection_id))}
+    masked = {
+        row["rule"]: row["steps"] for row in rows(connection, _MASKED.format(selection_id=selection.selection_id))
+    }
     before, found = selection.n_input, []
     for position, step in enumerate(orjson.loads(selection.recipe)["steps"], start=1):
         name = next(iter(step))

@@ -54,9 +54,14 @@ def test_the_page_asks_for_nothing_else(fill: Fill, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
     report(fill([*mixed(), *map(hostile_episode, HOSTILE)]), page)
     text = page.read_text(encoding="utf-8")
-    assert re.findall(r"\w+://|url\(|@import|\bimport\b *[({'\"]|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon", text) == []
+    assert (
+        re.findall(r"\w+://|url\(|@import|\bimport\b *[({'\"]|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon", text)
+        == []
+    )
     elements = Elements(page).found
-    assert {tag for tag, _ in elements} <= set("html head meta title style body header h1 p nav noscript main script".split())
+    assert {tag for tag, _ in elements} <= set(
+        "html head meta title style body header h1 p nav noscript main script".split()
+    )
     assert not any({"src", "href", "action", "style"} & attributes.keys() for _, attributes in elements)
 
 
@@ -78,7 +83,9 @@ def test_the_policy_allows_the_shipped_scripts_and_nothing_more(fill: Fill, tmp_
 def test_shipped_scripts_make_no_markup_from_strings() -> None:
     for script in Path(command.__file__).with_name("page").glob("*.js"):
         text = script.read_text()
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\(|srcdoc", text)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\(|srcdoc", text
+        )
         assert "</script" not in text
 
 
@@ -115,7 +122,9 @@ def test_every_distribution_equals_its_sql(fill: Fill, tmp_path: Path) -> None:
         steps = dict(lake.sql(f"SELECT n_steps, count(*) FROM {rows} GROUP BY 1").fetchall())
         view = views[name]
         assert {b["least"]: b["correct"] + b["wrong"] + b["undecided"] for b in view["steps"]["bins"]} == steps
-        assert sum(b["wrong"] for b in view["steps"]["bins"]) == one(lake, f"SELECT count(*) FROM {rows} WHERE NOT correct")
+        assert sum(b["wrong"] for b in view["steps"]["bins"]) == one(
+            lake, f"SELECT count(*) FROM {rows} WHERE NOT correct"
+        )
         errors = lake.sql(f"SELECT error_kind, count(*) FROM steps SEMI JOIN {rows} USING (trajectory_id) GROUP BY 1")
         assert {row["name"]: row["steps"] for row in view["errors"]} == dict(errors.fetchall())
         calls = one(lake, f"SELECT count(*) FROM tool_calls SEMI JOIN {rows} USING (trajectory_id)")

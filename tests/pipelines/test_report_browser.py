@@ -102,13 +102,17 @@ def test_no_hostile_text_becomes_an_element(fill: Fill, look: Look, size: dict[s
     select(lake, "dedup: {by: trajectory}")
     page = look(lake, "v1", size)
     for address in ("t", "d"):
-        ids = lake.sql(f"SELECT trajectory_id FROM decisions WHERE {'true' if address == 't' else 'NOT kept'}").fetchall()
+        ids = lake.sql(
+            f"SELECT trajectory_id FROM decisions WHERE {'true' if address == 't' else 'NOT kept'}"
+        ).fetchall()
         for (each,) in ids:
             page.evaluate(f"location.hash = '{address}={each}'")
             expect(page.locator(f".card:has-text('{each}')")).to_be_visible()
             assert page.locator("img, svg, iframe, a:not([role=tab]), body style, form, object").count() == 0
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200b\U000e0041]", page.inner_text("body"))
+            assert not re.search(
+                r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200b\U000e0041]", page.inner_text("body")
+            )
     assert page.evaluate(f"typeof {SENTINEL}") == "undefined"
 
 
@@ -255,7 +259,9 @@ def test_a_phone_shows_list_or_card_and_comes_back(fill: Fill, look: Look) -> No
     expect(page.locator(".card")).to_be_visible()
 
 
-def test_a_script_that_the_page_does_not_know_cannot_run(fill: Fill, look: Look, browser: Browser, tmp_path: Path) -> None:
+def test_a_script_that_the_page_does_not_know_cannot_run(
+    fill: Fill, look: Look, browser: Browser, tmp_path: Path
+) -> None:
     look(fill([episode("q")]))
     written = tmp_path / "report.html"
     other = tmp_path / "other.html"

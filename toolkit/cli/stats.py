@@ -14,6 +14,7 @@ from toolkit.lake.lake import open_lake
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
 
+
 def stats_command(
     *,
     selection: Annotated[str | None, Parameter(help="Count this selection instead of the whole lake.")] = None,
