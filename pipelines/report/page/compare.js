@@ -1,6 +1,7 @@
 "use strict";
 // A dropped trajectory beside the one that stayed in its place, with what differs marked word by word.
 
+const FOLD_CHARS = 400; // of a text that is the same on both sides; longer ones are folded
 const DIFF_CHARS = 20000; // of each text
 const DIFF_CELLS = 4e6; // words of one text times words of the other; beyond it the differing middle is one piece
 
@@ -87,8 +88,9 @@ function mergedLabels(left, right) {
 }
 
 function comparedRow(label, left, right) {
-  const row = el("div", "pair", el("h3", "", label, left === right ? el("small", "", "the same") : null));
-  if (left === right) row.classList.add("same");
+  const same = left === right;
+  if (same && left.length > FOLD_CHARS) return folded(`${label}, the same`, left, null);
+  const row = el("div", same ? "pair same" : "pair", el("h3", "", label, same ? el("small", "", "the same") : null));
   const cut = [left, right].map((text) => text.slice(0, pieceEnd(text, DIFF_CHARS)));
   diffWords(...cut).forEach((runs, side) => {
     const text = el("div", "said text");
