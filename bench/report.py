@@ -65,8 +65,8 @@ def _lake(folder: Path, count: int) -> Lake:
 def _look(page: Page, out: Path) -> None:
     with _timed("open"):
         page.goto(out.as_uri())
-        expect(page.get_by_role("tab")).to_have_count(3)
-    page.get_by_role("tab", name="Trajectories").click()
+        expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(3)
+    page.get_by_role("link", name="Trajectories").click()
     for label, words in (("first search of all texts", '"zen yar"'), ("next search", '"no such phrase"')):
         with _timed(label, less_s=TYPING_MS / 1000):
             page.get_by_label("search").fill(words)

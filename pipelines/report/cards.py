@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -39,19 +38,8 @@ SELECT trajectory_id, step_index, weight, rule FROM step_weights
 WHERE selection_id = '{selection_id}' ORDER BY trajectory_id, step_index
 """
 
-Said = defaultdict[str, Rows]
-"""Rows by the trajectory that they are about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remarks:
-    """What graders, people and recipes said about the embedded trajectories."""
-
-    scores: Said = field(default_factory=lambda: defaultdict(list))
-    reviews: Said = field(default_factory=lambda: defaultdict(list))
-    votes: Said = field(default_factory=lambda: defaultdict(list))
-    evidence: Said = field(default_factory=lambda: defaultdict(list))
-    weights: Said = field(default_factory=lambda: defaultdict(list))
+Remarks = dict[str, dict[str, Rows]]
+"""What graders, people and recipes said: rows by the trajectory that they are about, by kind of remark."""
 
 
 def read_cards(connection: duckdb.DuckDBPyConnection, selection_id: str | None) -> Iterator[dict[str, Any]]:
@@ -62,12 +50,12 @@ def read_cards(connection: duckdb.DuckDBPyConnection, selection_id: str | None) 
 
 
 def _remarks(connection: duckdb.DuckDBPyConnection, selection_id: str | None) -> Remarks:
-    remarks = Remarks()
     queries = {"scores": _SCORES, "reviews": _REVIEWS, "votes": _VOTES, "evidence": _EVIDENCE}
     if selection_id is not None:
         queries["weights"] = _WEIGHTS.format(selection_id=selection_id)
+    remarks: Remarks = {"weights": {}}
     for name, query in queries.items():
-        said: Said = getattr(remarks, name)
+        said = remarks[name] = defaultdict(list)
         for row in rows(connection, query):
             said[row.pop("trajectory_id")].append(row)
     return remarks
@@ -76,9 +64,9 @@ def _remarks(connection: duckdb.DuckDBPyConnection, selection_id: str | None) ->
 def _card(record: TrajectoryRecord, remarks: Remarks) -> dict[str, Any]:
     trajectory, task = record.trajectory, record.task
     key = trajectory.trajectory_id
-    weights = {row["step_index"]: row for row in remarks.weights.get(key, ())}
-    votes = {row["step_index"]: row for row in remarks.votes.get(key, ())}
-    evidence = remarks.evidence.get(key)
+    weights = {row["step_index"]: row for row in remarks["weights"].get(key, ())}
+    votes = {row["step_index"]: row for row in remarks["votes"].get(key, ())}
+    evidence = remarks["evidence"].get(key)
     return _filled(
         {
             "id": key,
@@ -91,8 +79,8 @@ def _card(record: TrajectoryRecord, remarks: Remarks) -> dict[str, Any]:
             "forced": trajectory.first_thought,
             "prompt": record.system_prompt,
             "evidence": evidence[0]["evidence"] if evidence else None,
-            "scores": remarks.scores.get(key),
-            "reviews": remarks.reviews.get(key),
+            "scores": remarks["scores"].get(key),
+            "reviews": remarks["reviews"].get(key),
             "steps": [_step(step, record.calls_of(step.step_index), weights, votes) for step in record.steps],
         }
     )

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from pipelines.report.cards import read_cards
 from pipelines.report.page import Part, pack, write_page
-from pipelines.report.queries import IN_REPORT, KEPT, distributions, funnel, index_columns, prepare
+from pipelines.report.queries import IN_REPORT, KEPT, distributions, funnel, index_columns, prepare, since
 from schemas import Selection
 from schemas.arrow import rows_from_arrow
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
@@ -38,7 +38,7 @@ def write_report(
 
     Raises:
         InputError: no such selection, or `out` is there and `overwrite` is not set.
-        LakeError: the disk refused; a former page stays as it was.
+        LakeError: the lake cannot be read or the disk refused; a former page stays as it was.
     """
     if out.is_dir() or (out.exists() and not overwrite):
         raise InputError(f"{out} is {'a directory' if out.is_dir() else 'there'}; choose another --out, or --overwrite")
@@ -50,6 +50,8 @@ def write_report(
         overview = _overview(connection, lake, snapshot, chosen)
         out.parent.mkdir(parents=True, exist_ok=True)
         size = write_page(out, _parts(connection, overview, chosen))
+    except duckdb.Error as error:
+        raise LakeError(f"{lake.path} cannot be read: {error}") from error
     except OSError as error:
         raise LakeError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
@@ -87,7 +89,7 @@ def _selections(connection: duckdb.DuckDBPyConnection) -> list[Selection]:
 
 def _funnel(connection: duckdb.DuckDBPyConnection, selection: Selection) -> dict[str, Any]:
     said = selection.model_dump(include={"name", "n_input", "n_kept", "input_commit", "content_hash"})
-    return {**said, "rules": funnel(connection, selection)}
+    return {**said, **since(connection, selection), "rules": funnel(connection, selection)}
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, overview: dict[str, Any], chosen: Selection | None) -> Iterator[Part]:

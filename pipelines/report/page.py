@@ -36,7 +36,7 @@ class Part(NamedTuple):
 def pack(name: str, value: object) -> Part:
     """`value` as a part of the page."""
     # A fixed time, so that equal data give equal parts.
-    packed = gzip.compress(orjson.dumps(value, default=str), COMPRESSION, mtime=0)
+    packed = gzip.compress(orjson.dumps(value), COMPRESSION, mtime=0)
     return Part(name, base64.b64encode(packed).decode())
 
 

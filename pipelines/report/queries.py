@@ -68,6 +68,11 @@ FROM (SELECT kind, task_id, avg(correct::INTEGER) AS rate, count(*) AS samples
 GROUP BY ALL ORDER BY ALL
 """
 
+_SINCE = """
+SELECT count(*) FILTER (d.trajectory_id IS NULL) AS n_later, count(*) FILTER (d.attempt <> t.attempt) AS n_retried
+FROM trajectories t LEFT JOIN (SELECT * FROM decisions WHERE selection_id = '{selection_id}') d USING (trajectory_id)
+"""
+
 _MASKED = "SELECT rule, count(*) AS steps FROM step_weights WHERE selection_id = '{selection_id}' GROUP BY 1"
 
 _INDEX = f"""
@@ -142,6 +147,12 @@ def funnel(connection: duckdb.DuckDBPyConnection, selection: Selection) -> Rows:
             }
         )
         before -= out
+    return found
+
+
+def since(connection: duckdb.DuckDBPyConnection, selection: Selection) -> dict[str, int]:
+    """How many trajectories came after the selection, and how many it decided on in an earlier attempt."""
+    found: dict[str, int] = rows(connection, _SINCE.format(selection_id=selection.selection_id))[0]
     return found
 
 

@@ -61,7 +61,7 @@ def look(browser: Browser, tmp_path: Path) -> Iterator[Look]:
             page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
             page.on("request", lambda request: note_request(request.url))
             page.goto(path.as_uri())
-            expect(page.get_by_role("tab")).to_have_count(3)
+            expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(3)
             return page
 
         yield opened
@@ -69,7 +69,7 @@ def look(browser: Browser, tmp_path: Path) -> Iterator[Look]:
 
 
 def tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
+    page.get_by_role("navigation").get_by_role("link", name=name).click()
 
 
 def listed(page: Page) -> Locator:
@@ -108,7 +108,7 @@ def test_no_hostile_text_becomes_an_element(fill: Fill, look: Look, size: dict[s
         for (each,) in ids:
             page.evaluate(f"location.hash = '{address}={each}'")
             expect(page.locator(f".card:has-text('{each}')")).to_be_visible()
-            assert page.locator("img, svg, iframe, a:not([role=tab]), body style, form, object").count() == 0
+            assert page.locator("img, svg, iframe, a:not(nav a), body style, form, object").count() == 0
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert not re.search(
                 r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200b\U000e0041]", page.inner_text("body")
@@ -129,7 +129,7 @@ def test_unseen_characters_are_named_and_long_texts_come_in_pieces(fill: Fill, l
     page = look(fill([hostile_episode(text)]))
     tab(page, "Trajectories")
     listed(page).first.click()
-    thought = page.locator(".block:has(> .thought)")
+    thought = page.locator(".text.thought")
     expect(thought.locator(".unseen")).to_have_text(["U+202E", "U+0000 ×3", "ESC"])
     assert "the end" not in thought.inner_text()
     while (more := thought.locator(".more")).count():
@@ -269,7 +269,7 @@ def test_a_script_that_the_page_does_not_know_cannot_run(
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(other.as_uri())
-        expect(page.get_by_role("tab")).to_have_count(3)
+        expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(3)
         assert page.title() != "changed"
         assert "TrustedHTML" in page.evaluate(
             "(() => { try { document.body.innerHTML = '<b>x</b>' } catch (error) { return String(error) } })()"

@@ -26,7 +26,7 @@ class Browser {
   controls() {
     this.input = el("input");
     this.input.type = "search";
-    this.input.placeholder = 'search words or "a phrase" in everything';
+    this.input.placeholder = 'search all steps: words, or "a phrase"';
     this.input.setAttribute("aria-label", "search");
     // Whoever goes to the field will search: by the time the words are typed, much is unpacked.
     this.input.addEventListener("focus", () => this.cards.warm(), { once: true });
@@ -70,7 +70,7 @@ class Browser {
     );
     this.list.show(shown);
     const progress = this.searched === undefined || this.searched === this.rows.length ? "" : `, searched ${count(this.searched)} so far`;
-    this.status.textContent = `${count(shown.length)} of ${counted(this.rows.length, "trajectory").replace("trajectorys", "trajectories")}${progress}`;
+    this.status.textContent = `${count(shown.length)} of ${counted(this.rows.length, "trajectory", "trajectories")}${progress}`;
   }
 
   /** Look for the terms in questions and answers at once, then part by part in everything that the cards say. */
@@ -105,12 +105,12 @@ class Browser {
 
   async open(id) {
     const row = this.byId.get(id);
-    if (!row) return this.reader.replaceChildren(el("p", "empty", `trajectory ${seen(id)} is not embedded in this page`));
+    const back = button("back", "← list", () => this.onOpen(null));
+    if (!row) return this.reader.replaceChildren(back, said("p", "empty", `trajectory ${id} is not embedded in this page`));
     this.list.reveal(row);
     const wanted = (this.wanted = id);
     const card = await this.cards.card(row.row);
     if (wanted !== this.wanted) return;
-    const back = button("back", "← list", () => this.onOpen(null));
     this.reader.replaceChildren(back, cardView(row, card, patternOf(this.terms), this.onOpen));
     this.reader.scrollTop = 0;
   }
@@ -173,13 +173,13 @@ class Pairs {
 
   async open(id) {
     const row = this.pairs.find((each) => each.id === id);
-    if (!row) return;
+    const back = button("back", "← list", () => this.onPair(null));
+    if (!row) return this.reader.replaceChildren(back, said("p", "empty", `no pair of ${id} is embedded in this page`));
     this.list.reveal(row);
     const wanted = (this.wanted = row);
     const other = this.browser.byId.get(row.instead);
     const cards = await Promise.all([row, other].map((each) => this.browser.cards.card(each.row)));
     if (wanted !== this.wanted) return;
-    const back = button("back", "← list", () => this.onPair(null));
     const name = (label, each) => el("div", "name", el("b", "", label), verdictChip(each.correct), button("link", each.id, () => this.onOpen(each.id)));
     const heads = el("div", "pair heads", name(row.kept === null ? "later" : "dropped", row), name(row.kept === null ? "first" : "in its place", other));
     const why = [row.rule, cards[0].evidence].filter(Boolean).join(" · ");

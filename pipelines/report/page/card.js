@@ -1,6 +1,7 @@
 "use strict";
 // One trajectory, laid out for reading: what was asked, each step, the answer, and what was said about it.
 
+const SHOWN_GOLDS = 20; // answers that count as right
 const VERDICT_WORDS = new Map([[true, "right"], [false, "wrong"], [null, "not graded"]]);
 
 /** A small label. */
@@ -35,7 +36,11 @@ function cardView(row, card, pattern, openId) {
 function facts(row, card, pattern, openId) {
   const list = el("dl", "facts");
   const add = (name, ...values) => list.append(el("dt", "", name), el("dd", "", ...values));
-  if (card.gold) add("gold", ...card.gold.map((gold) => said("span", "gold", gold, pattern)));
+  const golds = card.gold ?? [];
+  const more = golds.length - SHOWN_GOLDS;
+  if (golds.length) {
+    add("gold", ...golds.slice(0, SHOWN_GOLDS).map((gold) => said("span", "gold", gold, pattern)), more > 0 ? `and ${count(more)} more` : null);
+  }
   for (const score of card.scores ?? []) add(...scoreLine(score));
   for (const review of (card.reviews ?? []).filter((each) => each.step_index === null)) add("review", reviewLine(review));
   if (card.evidence) add("evidence", said("code", "", card.evidence));

@@ -3,7 +3,7 @@
 
 const FOLD_CHARS = 400; // of a text that is the same on both sides; longer ones are folded
 const DIFF_CHARS = 20000; // of each text
-const DIFF_CELLS = 4e6; // words of one text times words of the other; beyond it the differing middle is one piece
+const DIFF_CELLS = 1e6; // words of one text times words of the other; beyond it the differing middle is one piece
 
 /** Runs [text, differs] of `left` and of `right`; joined they give each text again. */
 function diffWords(left, right) {
@@ -55,36 +55,45 @@ function runsOf(words, flags) {
   return runs;
 }
 
-/** What is compared, in reading order: [label, text] of everything that a card says. */
-function statements(card) {
-  const list = [["question", card.question], ["system prompt", card.prompt]];
-  for (const step of card.steps ?? []) {
-    const name = `step ${step.index}`;
-    if (step.completion) list.push([`${name} completion`, step.completion]);
-    list.push([`${name} thought`, step.completion ? null : step.thought], [`${name} action`, step.code]);
-    list.push([`${name} error`, step.error], [`${name} observation`, step.observation]);
+/** Pairs of steps in order, [left, right]; steps that act alike stand beside each other, null where one has none. */
+function pairedSteps(left, right) {
+  const keyOf = (step) => step.code ?? step.completion ?? step.thought ?? "";
+  const common = commonWords(left.map(keyOf), right.map(keyOf));
+  const pairs = [];
+  for (let i = 0, j = 0; i < left.length || j < right.length; ) {
+    const [own, other] = [i < left.length && !common[0].has(i), j < right.length && !common[1].has(j)];
+    const both = own === other;
+    pairs.push([both || own ? left[i++] : null, both || other ? right[j++] : null]);
   }
-  list.push(["final answer", card.answer]);
-  return list.filter(([, text]) => text);
+  return pairs;
+}
+
+/** What is compared, in reading order: [label, left text, right text]; an empty text is one that is not there. */
+function statements(left, right) {
+  const list = [["question", left.question, right.question], ["system prompt", left.prompt, right.prompt]];
+  for (const [one, other] of pairedSteps(left.steps ?? [], right.steps ?? [])) {
+    const indexes = new Set([one, other].filter(Boolean).map((step) => step.index));
+    const name = `step ${[...indexes].join(" beside ")}`;
+    for (const [part, key] of STEP_PARTS) list.push([`${name} ${part}`, saidIn(one, key), saidIn(other, key)]);
+  }
+  list.push(["final answer", left.answer, right.answer]);
+  return list.map(([label, ...texts]) => [label, ...texts.map((text) => text ?? "")]).filter(([, a, b]) => a || b);
+}
+
+const STEP_PARTS = [["completion", "completion"], ["thought", "thought"], ["action", "code"], ["error", "error"], ["observation", "observation"]];
+
+/** A part of a step; the thought of a completion that is shown whole would be said twice. */
+function saidIn(step, key) {
+  return step === null || (key === "thought" && step.completion) ? null : step[key];
 }
 
 function compareView(dropped, kept) {
-  const sides = [dropped, kept].map((card) => new Map(statements(card)));
-  // Labels of the kept one that the dropped one lacks come after their own predecessors.
-  const labels = mergedLabels([...sides[0].keys()], [...sides[1].keys()]);
-  const differing = labels.filter((label) => sides[0].get(label) !== sides[1].get(label));
+  const compared = statements(dropped, kept);
+  const differing = compared.filter(([, left, right]) => left !== right).map(([label]) => label);
   const view = el("div", "compare");
   view.append(el("p", "note", differing.length ? `different: ${differing.join(", ")}` : "nothing differs in what was said and observed"));
-  for (const label of labels) view.append(comparedRow(label, ...sides.map((side) => side.get(label) ?? "")));
+  for (const row of compared) view.append(comparedRow(...row));
   return view;
-}
-
-function mergedLabels(left, right) {
-  const merged = [...left];
-  right.forEach((label, place) => {
-    if (!merged.includes(label)) merged.splice(place ? merged.indexOf(right[place - 1]) + 1 : 0, 0, label);
-  });
-  return merged;
 }
 
 function comparedRow(label, left, right) {

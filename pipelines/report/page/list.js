@@ -16,9 +16,22 @@ class VirtualList {
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "listbox");
     this.element.setAttribute("aria-label", label);
-    this.element.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.top = 0;
+    this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    new ResizeObserver(() => this.resized()).observe(this.element);
+  }
+
+  scrolled() {
+    this.top = this.element.scrollTop;
+    this.draw();
+  }
+
+  /** A list that was hidden comes back at its top; it is put where it was. */
+  resized() {
+    if (!this.element.clientHeight) return;
+    this.element.scrollTop = this.top;
+    this.draw();
   }
 
   /** Show other items; the chosen one stays chosen if it is among them. */

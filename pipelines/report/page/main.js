@@ -3,6 +3,7 @@
 
 const BROWSED = "trajectories"; // #t=ID: one of them
 const COMPARED = "duplicates"; // #d=ID: one of them beside the one in its place
+const ITEMS = new Map([["t", BROWSED], ["d", COMPARED]]);
 
 async function openPage() {
   const overview = await unpack("overview");
@@ -53,9 +54,7 @@ function buildTabs(sections) {
   for (const [name, section] of sections) {
     section.tab = el("a", "", section.label);
     section.tab.href = `#${name}`;
-    section.tab.setAttribute("role", "tab");
     tabs.append(section.tab);
-    section.element.setAttribute("role", "tabpanel");
     section.element.hidden = true;
     document.getElementById("main").append(section.element);
   }
@@ -64,9 +63,10 @@ function buildTabs(sections) {
 
 function follow(sections) {
   const [head, id] = location.hash.slice(1).split("=");
-  const name = { t: BROWSED, d: COMPARED }[head] ?? (sections.has(head) ? head : "overview");
+  const name = ITEMS.get(head) ?? (sections.has(head) ? head : "overview");
   for (const [each, { tab, element }] of sections) {
-    tab.setAttribute("aria-selected", String(each === name));
+    if (each === name) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
     element.hidden = each !== name;
   }
   const { element, reader } = sections.get(name);
@@ -119,7 +119,7 @@ function funnelView(selection, filters, show) {
   const click = filters ? () => show({ fate: "kept" }) : null;
   return section(
     filters ? "What became of every trajectory" : `Selection ${selection.name}`,
-    `made from commit ${selection.input_commit}, content ${selection.content_hash}`,
+    `made from commit ${selection.input_commit}, content ${selection.content_hash}${since(selection)}`,
     el(
       "div",
       "bars funnel",
@@ -129,6 +129,12 @@ function funnelView(selection, filters, show) {
     ),
     legend([["kept", "left"], ["out", "dropped here"]]),
   );
+}
+
+/** What the selection does not know of, since it was made earlier. */
+function since({ n_later: later, n_retried: retried }) {
+  const late = later ? `; ${counted(later, "trajectory", "trajectories")} came later and have no decision` : "";
+  return late + (retried ? `; ${counted(retried, "trajectory was", "trajectories were")} run again since, and cards show the newer attempt` : "");
 }
 
 const RATES = ["0 %", "<25 %", "25–49 %", "50–74 %", "75–99 %", "100 %"];

@@ -69,6 +69,7 @@ function textOf(card) {
     texts.push(step.completion, step.thought, step.code, step.observation, step.error);
     for (const call of step.calls ?? []) texts.push(call.name, call.arguments, call.error);
   }
+  for (const review of card.reviews ?? []) texts.push(review.reviewer, review.comment);
   return texts.filter(Boolean).join("\n\u0000\n").toLowerCase();
 }
 

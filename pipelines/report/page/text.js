@@ -5,10 +5,10 @@
 const TEXT_PIECE = 6000; // characters of a text that are shown before "more" is asked for
 const MORE_PIECE = 60000;
 
-// Controls (newline and tab stay), soft hyphen, direction marks, zero widths, separators, tags, interlinear marks.
+// Controls (newline and tab stay), soft hyphen, direction marks, zero widths, fillers, separators, tags.
 // Joiners stay: some scripts, and emoji, are made with them.
 const UNSEEN =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u;
 const UNSEEN_RUN = new RegExp(`(${UNSEEN.source})\\1*`, "gu");
 
 /** An element with a class and children; strings become text nodes, null is left out. */
@@ -26,11 +26,30 @@ function button(className, label, onClick) {
   return element;
 }
 
-/** Like `el`, with text of trajectories: isolated in its direction, unseen characters shown. */
+/** Like `el`, with text of trajectories: isolated in its direction, unseen characters shown, piece by piece if long. */
 function said(tag, className, text, pattern) {
   const element = el(tag, className ? `said ${className}` : "said");
-  showText(element, text, pattern);
+  showPieces(element, text, pattern);
   return element;
+}
+
+/** A block of text of any length, with its line breaks. */
+function textBlock(className, text, pattern) {
+  return said("div", `text ${className}`, text, pattern);
+}
+
+function showPieces(element, text, pattern) {
+  let shown = 0;
+  const more = button("more", "", () => show(MORE_PIECE));
+  const show = (length) => {
+    more.remove();
+    const end = pieceEnd(text, shown + length);
+    showText(element, text.slice(shown, end), pattern);
+    shown = end;
+    more.textContent = `show more of the ${count(text.length - shown)} characters left`;
+    if (shown < text.length) element.append(more);
+  };
+  show(TEXT_PIECE);
 }
 
 /** Append `text` to `parent`; what the global `pattern` finds is marked. */
@@ -70,25 +89,6 @@ function seen(text) {
   return text.replace(UNSEEN_RUN, (run) => `‹${unseenName(run)}›`);
 }
 
-/** A block of text of any length, shown piece by piece. */
-function textBlock(className, text, pattern) {
-  const block = el("div", "block");
-  const body = el("div", `said text ${className}`);
-  block.append(body);
-  let shown = 0;
-  const more = button("more", "", () => show(MORE_PIECE));
-  const show = (length) => {
-    const end = pieceEnd(text, shown + length);
-    showText(body, text.slice(shown, end), pattern);
-    shown = end;
-    more.textContent = `show more of the ${count(text.length - shown)} characters left`;
-    if (shown < text.length) block.append(more);
-    else more.remove();
-  };
-  show(TEXT_PIECE);
-  return block;
-}
-
 /** An end near `wanted` that cuts no character in two. */
 function pieceEnd(text, wanted) {
   if (wanted >= text.length) return text.length;
@@ -109,6 +109,6 @@ function share(part, whole) {
 }
 
 /** "1 step", "2 steps". */
-function counted(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+function counted(number, noun, nouns = `${noun}s`) {
+  return `${count(number)} ${number === 1 ? noun : nouns}`;
 }
