@@ -15,6 +15,7 @@ from report_pages import HOSTILE, SENTINEL, cards, hostile_episode, mixed, selec
 from pipelines.report import command
 from pipelines.report.command import write_report
 from pipelines.report.queries import BINS, nice_width
+from schemas import Trajectory
 from toolkit.api import Lake
 from toolkit.cli.main import run
 
@@ -189,6 +190,18 @@ def test_an_embedded_duplicate_brings_the_row_in_its_place(fill: Fill, tmp_path:
     index = unpacked(page, "index")
     assert 3 <= len(index["id"]) <= 4
     assert set(filter(None, index["instead"])) <= set(index["id"])
+
+
+def test_what_came_after_the_selection_is_counted(fill: Fill, tmp_path: Path) -> None:
+    lake = fill([episode("one"), episode("two")])
+    select(lake, "where: correct")
+    lake = fill([episode("three")], start=3)
+    retried = next(row for row in lake.scan("trajectories").collect().to_dicts() if row["source_position"] == 1)
+    with lake.write("retry") as batch:
+        batch.add([Trajectory(**{**retried, "attempt": 1})])
+    overview = report(lake, tmp_path / "r.html", "v1")
+    funnel = overview["funnels"][0]
+    assert (funnel["n_later"], funnel["n_retried"], overview["trajectories"]) == (1, 1, 2)
 
 
 def test_an_empty_lake_has_a_page(fill: Fill, tmp_path: Path) -> None:

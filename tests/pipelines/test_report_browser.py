@@ -259,6 +259,49 @@ def test_a_phone_shows_list_or_card_and_comes_back(fill: Fill, look: Look) -> No
     expect(page.locator(".card")).to_be_visible()
 
 
+def test_a_list_comes_back_where_it_was(fill: Fill, look: Look) -> None:
+    page = look(fill([episode(f"q{index}") for index in range(300)]), None, PHONE)
+    tab(page, "Trajectories")
+    page.evaluate("document.querySelector('.list').scrollTop = 9000")
+    expect(listed(page).filter(has_text="q125")).to_be_in_viewport()
+    listed(page).filter(has_text="q125").click()
+    expect(page.locator(".card h2")).to_have_text("q125")
+    page.get_by_role("button", name="← list").locator("visible=true").click()
+    expect(listed(page).filter(has_text="q125")).to_be_in_viewport()
+    tab(page, "Overview")
+    tab(page, "Trajectories")
+    expect(listed(page).filter(has_text="q125")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("address", ["t=0000", "d=0000", "toString", "t", "=", "%E0%A4%A", "t=%3Cb%3E"])
+def test_an_address_that_is_not_there_leaves_a_way_back(fill: Fill, look: Look, address: str) -> None:
+    page = look(fill(mixed()), None, PHONE)
+    page.evaluate(f"location.hash = '{address}'")
+    if "=0000" in address:
+        expect(page.get_by_text("0000")).to_be_visible()
+        page.get_by_role("button", name="← list").locator("visible=true").click()
+    tab(page, "Trajectories")
+    expect(listed(page).first).to_be_visible()
+
+
+def test_steps_that_do_the_same_stand_beside_each_other(fill: Fill, look: Look) -> None:
+    longer, shorter = episode("q", searches=2, failing=1), episode("q", searches=2)
+    lake = fill([longer, shorter])
+    select(lake, "best_of: {per_task: 1, order_by: [n_steps]}")
+    page = look(lake, "v1")
+    tab(page, "Duplicates")
+    listed(page).click()
+    heads = page.locator(".pair h3")
+    expect(heads.filter(has_text="action")).to_have_text(
+        [
+            "step 0 action",
+            "step 1 beside 0 actionthe same",
+            "step 2 beside 1 actionthe same",
+            "step 3 beside 2 actionthe same",
+        ]
+    )
+
+
 def test_a_script_that_the_page_does_not_know_cannot_run(
     fill: Fill, look: Look, browser: Browser, tmp_path: Path
 ) -> None:
