@@ -27,7 +27,7 @@ class VirtualList {
     this.draw();
   }
 
-  /** A list that was hidden comes back at its top; it is put where it was. */
+  /** Not every browser keeps the place of a list that was hidden. */
   resized() {
     if (!this.element.clientHeight) return;
     this.element.scrollTop = this.top;
