@@ -1,7 +1,7 @@
 "use strict";
 // Bars from plain elements; every bar has its number beside it, so that colour and length say nothing alone.
 
-const SHOWN_BARS = 20;
+const SHOWN_BARS = 12;
 const LABEL_PX = 18; // the number above a column
 
 const VERDICTS = [
@@ -30,7 +30,7 @@ function bar(parts, whole) {
 function bars(rows) {
   const left = rows.length - SHOWN_BARS;
   const most = Math.max(1, ...rows.map((row) => row.parts.reduce((sum, [, number]) => sum + number, 0)));
-  return el("div", "bars", ...rows.slice(0, SHOWN_BARS).map((row) => barRow(row, most)), left > 0 ? el("p", "note", `and ${count(left)} more, each smaller`) : null);
+  return el("div", "bars", ...rows.slice(0, SHOWN_BARS).map((row) => barRow(row, most)), left > 0 ? el("p", "note", `and ${count(left)} more, none larger`) : null);
 }
 
 function barRow({ label, parts, value, title, onClick }, most) {

@@ -1,6 +1,7 @@
 "use strict";
 // A dropped trajectory beside the one that stayed in its place, with what differs marked word by word.
 
+const NAMED_DIFFERENCES = 12;
 const FOLD_CHARS = 400; // of a text that is the same on both sides; longer ones are folded
 const DIFF_CHARS = 20000; // of each text
 const DIFF_CELLS = 1e6; // words of one text times words of the other; beyond it the differing middle is one piece
@@ -91,7 +92,9 @@ function compareView(dropped, kept) {
   const compared = statements(dropped, kept);
   const differing = compared.filter(([, left, right]) => left !== right).map(([label]) => label);
   const view = el("div", "compare");
-  view.append(el("p", "note", differing.length ? `different: ${differing.join(", ")}` : "nothing differs in what was said and observed"));
+  const more = differing.length - NAMED_DIFFERENCES;
+  const names = differing.slice(0, NAMED_DIFFERENCES).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
+  view.append(el("p", "note", names ? `different: ${names}` : "nothing differs in what was said and observed"));
   for (const row of compared) view.append(comparedRow(...row));
   return view;
 }

@@ -145,7 +145,7 @@ function chartsOf(view, name, show) {
     rows.map((row) => ({
       label: label(row),
       parts: verdictParts(row),
-      value: `${count(row.trajectories)} · ${share(row.correct, row.trajectories - row.undecided)} right`,
+      value: `${count(row.trajectories)} · ${rightShare(row)}`,
       title: `${label(row)}: ${verdictTitle(row)}`,
       onClick: click ? () => show({ ...only, ...click(row) }) : null,
     }));
@@ -154,12 +154,17 @@ function chartsOf(view, name, show) {
     section("Datasets", "trajectories by dataset, kind and role", datasetTable(bySize)),
     section("Steps", "trajectories by number of steps", histogram(view.steps), legend(VERDICTS)),
     section("Tokens written", "trajectories by tokens of all completions", histogram(view.tokens), legend(VERDICTS)),
-    section("Difficulty", "questions by the share of graded samples that are right", ...difficulty(view.difficulty)),
     section("Errors", "steps by what went wrong", errorBars(view.errors, (kind) => show({ ...only, error: kind }))),
+    section("Difficulty", "questions by the share of graded samples that are right", ...difficulty(view.difficulty)),
     section("Tools", "calls, and how many failed", toolBars(view.tools)),
     section("Sources", "where trajectories come from", bars(verdictRows(view.sources, sourceName)), legend(VERDICTS)),
     section("Endings", "why rollouts stopped", bars(verdictRows(view.stops, (row) => row.name)), legend(VERDICTS)),
   ];
+}
+
+function rightShare(row) {
+  const graded = row.trajectories - row.undecided;
+  return graded ? `${share(row.correct, graded)} right` : "not graded";
 }
 
 function datasetTable(rows) {

@@ -3,7 +3,7 @@
 // Characters that cannot be seen, or that turn the direction of others, are shown by their number.
 
 const TEXT_PIECE = 6000; // characters of a text that are shown before "more" is asked for
-const MORE_PIECE = 60000;
+const MORE_PIECE = 20000;
 
 // Controls (newline and tab stay), soft hyphen, direction marks, zero widths, fillers, separators, tags.
 // Joiners stay: some scripts, and emoji, are made with them.
