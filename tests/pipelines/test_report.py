@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from report_pages import HOSTILE, SENTINEL, cards, hostile_episode, mixed, selec
 from pipelines.report import command
 from pipelines.report.command import write_report
 from pipelines.report.queries import BINS, nice_width
-from schemas import Trajectory
+from schemas import Candidate, Review, Trajectory
 from toolkit.api import Lake
 from toolkit.cli.main import run
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = ("where: correct", "mask_steps: \"error_kind <> 'none'\"", "dedup: {by: trajectory}", 'where: "n_steps < 6"')
 
 
@@ -190,6 +192,26 @@ def test_an_embedded_duplicate_brings_the_row_in_its_place(fill: Fill, tmp_path:
     index = unpacked(page, "index")
     assert 3 <= len(index["id"]) <= 4
     assert set(filter(None, index["instead"])) <= set(index["id"])
+
+
+def test_a_card_holds_what_graders_people_recipes_and_votes_said(fill: Fill, tmp_path: Path) -> None:
+    lake = fill([episode("q", failing=1, reward=1.0)])
+    about = {"trajectory_id": one(lake, "SELECT trajectory_id FROM trajectories"), "step_index": 1}
+    outcomes = [("a", 2, True), ("a", 2, False), ("b", 1, False), (None, 0, False)]
+    with lake.write("remarks") as batch:
+        for index, (key, votes, chosen) in enumerate(outcomes):
+            said = {"completion": "c", "status": "ok", "outcome_key": key, "votes": votes, "chosen": chosen}
+            batch.add([Candidate.model_validate({**about, **said, "candidate_index": index})])
+        word = {"reviewer": "ann", "project": "p", "verdict": "wrong", "comment": SENTINEL, "reviewed_at": NOW}
+        batch.add([Review.model_validate({**about, **word})])
+    select(lake, "mask_steps: \"error_kind <> 'none'\"")
+    page = tmp_path / "r.html"
+    report(lake, page, "v1")
+    card = cards(page)[0]
+    assert card["steps"][0]["weight"] == {"step_index": 0, "weight": 0.0, "rule": "1: mask_steps"}
+    assert card["steps"][1]["vote"] == {"step_index": 1, "candidates": 4, "voting": 3, "votes": 2}
+    assert [(review["step_index"], review["comment"]) for review in card["reviews"]] == [(1, SENTINEL)]
+    assert [(score["scorer"], score["passed"]) for score in card["scores"]] == [("reward@source", True)]
 
 
 def test_what_came_after_the_selection_is_counted(fill: Fill, tmp_path: Path) -> None:
