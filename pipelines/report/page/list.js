@@ -16,22 +16,9 @@ class VirtualList {
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "listbox");
     this.element.setAttribute("aria-label", label);
-    this.top = 0;
-    this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.element.addEventListener("scroll", () => this.draw(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.resized()).observe(this.element);
-  }
-
-  scrolled() {
-    this.top = this.element.scrollTop;
-    this.draw();
-  }
-
-  /** Not every browser keeps the place of a list that was hidden. */
-  resized() {
-    if (!this.element.clientHeight) return;
-    this.element.scrollTop = this.top;
-    this.draw();
+    new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
   /** Show other items; the chosen one stays chosen if it is among them. */
