@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-SPECS = "oracle, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE"
+SPECS = "oracle, oracle:recall=SHARE, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE"
 
 
 @Parameter(name="*")

@@ -209,7 +209,8 @@ class Runner:
         setups = [self._plan.setup, *filter(None, [self._plan.setup.first_thoughts])]
         rows: dict[str, Row] = {}
         for setup in setups:
-            rows |= {setup.model_row.model_id: setup.model_row, setup.prompt_row.prompt_hash: setup.prompt_row}
+            prompts = [setup.prompt_row, *filter(None, [setup.tools_row])]
+            rows |= {setup.model_row.model_id: setup.model_row, **{row.prompt_hash: row for row in prompts}}
         return list(rows.values())
 
     def _finish_in_flight(self) -> None:

@@ -17,6 +17,7 @@ from toolkit.agent.vote import VoteRule
 from toolkit.contracts import LLM, Identity, Retriever, Sandbox, Tool
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
+from toolkit.dialects.recorded_tools import tools_json
 
 FtpMode = Literal["prefix", "instruct"]
 """How a first thought is forced: `prefix`: the model continues it. `instruct`: the task turn asks to begin with it."""
@@ -138,6 +139,14 @@ class Setup:
     def prompt_row(self) -> Prompt:
         """The system prompt as the lake keeps it."""
         return Prompt(prompt_hash=prompt_hash(self.system_prompt), text=self.system_prompt)
+
+    @cached_property
+    def tools_row(self) -> Prompt | None:
+        """The tools as the lake keeps them, so that a student's prompt can name the same ones. None: not an agent."""
+        if self.kind != "agent":
+            return None
+        text = tools_json(self.tools.values())
+        return Prompt(prompt_hash=prompt_hash(text), text=text)
 
     def sampling_json(self) -> str:
         """The `sampling` column."""

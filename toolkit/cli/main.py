@@ -40,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
+    "train": Command("Students", "trainers.sft.command:train_command", "train a student on a selection"),
     "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
