@@ -241,6 +241,20 @@ def test_a_long_list_keeps_few_rows_in_the_page_and_moves_by_keys(fill: Fill, lo
     assert options.count() < 60
 
 
+def test_a_click_counts_when_rows_are_drawn_anew_under_it(fill: Fill, look: Look) -> None:
+    page = look(fill([episode(f"q{index}") for index in range(20)]))
+    tab(page, "Trajectories")
+    expect(listed(page).first).to_be_visible()
+    trajectories = page.get_by_role("listbox", name="trajectories")
+    box = trajectories.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 3.5 * 74)
+    page.mouse.down()
+    trajectories.dispatch_event("scroll")
+    page.mouse.up()
+    expect(page.locator(".card h2")).to_have_text("q3")
+
+
 def test_a_phone_shows_list_or_card_and_comes_back(fill: Fill, look: Look) -> None:
     lake = fill(mixed())
     select(lake, *RULES)

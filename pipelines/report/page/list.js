@@ -17,6 +17,7 @@ class VirtualList {
     this.element.setAttribute("role", "listbox");
     this.element.setAttribute("aria-label", label);
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.space.addEventListener("click", (event) => this.clicked(event));
     this.element.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
@@ -49,8 +50,13 @@ class VirtualList {
     row.setAttribute("aria-selected", String(place === this.active));
     row.setAttribute("aria-posinset", String(place + 1));
     row.setAttribute("aria-setsize", String(this.items.length));
-    row.addEventListener("click", () => this.pick(place));
     return row;
+  }
+
+  /** Rows are made anew at any time, also between the two halves of a click: what counts is the place. */
+  clicked(event) {
+    const place = Math.floor((event.clientY - this.space.getBoundingClientRect().top) / ROW_PX);
+    if (place >= 0 && place < this.items.length) this.pick(place);
   }
 
   idOf(place) {
