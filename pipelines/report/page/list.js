@@ -17,7 +17,12 @@ class VirtualList {
     this.element.setAttribute("role", "listbox");
     this.element.setAttribute("aria-label", label);
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
-    this.space.addEventListener("click", (event) => this.clicked(event));
+    // A row that is made anew between the two halves of a click would lose it.
+    this.pressed = false;
+    this.space.addEventListener("pointerdown", (event) => {
+      this.pressed = event.pointerType === "mouse";
+    });
+    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => setTimeout(() => this.released()));
     this.element.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
@@ -31,7 +36,14 @@ class VirtualList {
     this.draw();
   }
 
+  released() {
+    if (!this.pressed) return;
+    this.pressed = false;
+    this.draw();
+  }
+
   draw() {
+    if (this.pressed) return;
     const top = this.element.scrollTop;
     const first = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
     const last = Math.min(this.items.length, Math.ceil((top + this.element.clientHeight) / ROW_PX) + SPARE_ROWS);
@@ -43,30 +55,26 @@ class VirtualList {
   }
 
   row(place) {
-    const row = el("div", "row", this.render(this.items[place]));
+    const item = this.items[place];
+    const row = el("div", "row", this.render(item));
     row.id = this.idOf(place);
     row.style.top = `${place * ROW_PX}px`;
     row.setAttribute("role", "option");
     row.setAttribute("aria-selected", String(place === this.active));
     row.setAttribute("aria-posinset", String(place + 1));
     row.setAttribute("aria-setsize", String(this.items.length));
+    row.addEventListener("click", () => this.pick(item));
     return row;
-  }
-
-  /** Rows are made anew at any time, also between the two halves of a click: what counts is the place. */
-  clicked(event) {
-    const place = Math.floor((event.clientY - this.space.getBoundingClientRect().top) / ROW_PX);
-    if (place >= 0 && place < this.items.length) this.pick(place);
   }
 
   idOf(place) {
     return `${this.element.getAttribute("aria-label")}-${place}`;
   }
 
-  pick(place) {
-    this.active = place;
+  pick(item) {
+    this.active = this.items.indexOf(item);
     this.draw();
-    this.choose(this.items[place]);
+    this.choose(item);
   }
 
   /** Mark `item` as chosen and bring it into view. */
@@ -90,6 +98,6 @@ class VirtualList {
     event.preventDefault();
     const place = Math.min(this.items.length - 1, Math.max(0, this.active + moves[event.key]));
     this.scrollTo(place);
-    this.pick(place);
+    this.pick(this.items[place]);
   }
 }
