@@ -6,11 +6,10 @@ Invariant: `check` needs nothing but the directory; what passes it can go out as
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.publish.card import render_card
+from pipelines.publish.card import check_card, render_card
 from pipelines.publish.configurations import DATA, write_configurations
 from pipelines.publish.facts import Facts, count_facts, first_difference
 from pipelines.publish.gate import Finding, refuse_unlicensed, scan_tables, scan_text
@@ -127,16 +126,4 @@ def _check_numbers(manifest: Manifest, facts: Facts, directory: Path) -> None:
     counted = {name: facts["selection"].get("n_kept" if name == "trajectories" else name) for name in stated}
     if found := first_difference(stated, counted, "selection"):
         raise InputError(f"nothing was published: in {MANIFEST}, {found}")
-    is_, should_be = (directory / CARD).read_text(), render_card(manifest, facts, directory)
-    if is_ != should_be:
-        raise InputError(f"nothing was published: {_first_line(is_.splitlines(), should_be.splitlines())}")
-    if wrong := differences(manifest, directory, [CARD]):
-        raise InputError(f"nothing was published: {wrong[0]}")
-
-
-def _first_line(stated: Sequence[str], counted: Sequence[str]) -> str:
-    for number, (is_, should_be) in enumerate(zip(stated, counted, strict=False), start=1):
-        if is_ != should_be:
-            return f"line {number} of {CARD} says {is_[:100]!r}, the files say {should_be[:100]!r}"
-    return f"{CARD} has {len(stated)} lines, the files give {len(counted)}"
-
+    check_card(directory, render_card(manifest, facts, directory), manifest)

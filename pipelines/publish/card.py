@@ -23,8 +23,8 @@ from pipelines.publish.gate import licensed_parts
 from pipelines.publish.plots import FIGURE
 from schemas.dictionary import meanings
 from schemas.rollouts import Step, Trajectory
-from toolkit.errors import MissingExtraError
-from toolkit.hub.manifest import Manifest
+from toolkit.errors import InputError, MissingExtraError
+from toolkit.hub.manifest import CARD, Manifest, differences
 
 PROMPT_CHARS = 4_000
 """Characters of a prompt that the card shows; `lake/prompts.parquet` holds the whole text."""
@@ -182,3 +182,21 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
         return "struct"
     return "timestamp" if pa.types.is_timestamp(kind) else str(kind)
+
+
+def check_card(directory: Path, should_be: str, manifest: Manifest) -> None:
+    """See that the card in `directory` is `should_be`, which was made from numbers counted just now.
+
+    Raises:
+        InputError: it is not; the message shows the first line that differs.
+    """
+    is_ = (directory / CARD).read_text(encoding="utf-8")
+    for number, (stated, counted) in enumerate(zip(is_.splitlines(), should_be.splitlines(), strict=False), start=1):
+        if stated != counted:
+            raise InputError(
+                f"nothing was published: line {number} of {CARD} says {stated[:100]!r}, the files say {counted[:100]!r}"
+            )
+    if is_ != should_be:
+        raise InputError(f"nothing was published: {CARD} is longer or shorter than what the files give")
+    if wrong := differences(manifest, directory, [CARD]):
+        raise InputError(f"nothing was published: {wrong[0]}")

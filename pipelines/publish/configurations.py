@@ -72,7 +72,10 @@ def write_configurations(
     try:
         schemas = schemas_of(has_tools(connection, selection.selection_id))
         sizes = _split_sizes(connection, validation)
-        verdicts, models = _verdicts(connection), dict(connection.execute("SELECT model_id, name FROM models").fetchall())
+        verdicts, models = (
+            _verdicts(connection),
+            dict(connection.execute("SELECT model_id, name FROM models").fetchall()),
+        )
         shards = _Shards(directory / DATA, schemas, sizes)
         records = read_selected(connection, selection.selection_id)
         with progress("publish", selection.n_kept, unit="trajectories") as advance:
@@ -89,7 +92,9 @@ def write_configurations(
 
 def _split_sizes(connection: duckdb.DuckDBPyConnection, validation: Validation | None) -> Counter[str]:
     sizes: Counter[str] = Counter()
-    counted = connection.sql("SELECT k.*, n FROM tasks k JOIN (SELECT task_id, count(*) AS n FROM trajectories GROUP BY 1) USING (task_id)")
+    counted = connection.sql(
+        "SELECT k.*, n FROM tasks k JOIN (SELECT task_id, count(*) AS n FROM trajectories GROUP BY 1) USING (task_id)"
+    )
     for values in counted.to_arrow_table().to_pylist():
         number = values.pop("n")
         sizes[split_of(Task.model_construct(**values), validation)] += number

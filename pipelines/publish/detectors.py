@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from toolkit.errors import MissingExtraError
 
@@ -43,7 +44,9 @@ _CARD = re.compile(r"(?<![\d.,-])\d{4}(?:([ -])\d{4}\1\d{4}\1\d{4}|([ -])\d{6}\2
 _CARD_WORD = re.compile(r"\b(?:card|visa|mastercard|amex|cvv)\b[^\n]{0,40}$", re.I)
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
 _HOME = re.compile(r"(?:/home/|/Users/|\b[A-Za-z]:\\Users\\)(?P<user>[A-Za-z][\w.-]*)")
-_NOBODY = frozenset("user users shared public default ubuntu runner root admin sandbox app jovyan vscode me you".split())
+_NOBODY = frozenset(
+    "user users shared public default ubuntu runner root admin sandbox app jovyan vscode me you".split()
+)
 """Home directories of roles, not of people."""
 
 _LEAST_MASKED = 8
@@ -107,7 +110,7 @@ def _plugins() -> list[tuple[str, re.Pattern[str]]]:
         from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     except ImportError as error:
         raise MissingExtraError("detect-secrets", "hub", "looking for secrets") from error
-    known = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
+    known: dict[str, Any] = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
     return [(known[name].secret_type, pattern) for name in _PLUGINS for pattern in known[name].denylist]
 
 

@@ -25,6 +25,8 @@ from toolkit.errors import InputError
 
 OWN = "*"
 """In licences: the publisher's own part, that is trajectories generated or edited here."""
+OWN_PART = "own trajectories"
+"""The same among the parts of the facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Finding:
 
 def scan_tables(directory: Path) -> list[tuple[Finding, Found]]:
     """Every finding in the tables of a publication."""
-    findings = []
+    findings: list[tuple[Finding, Found]] = []
     total = sum(pq.read_metadata(table_path(directory, name)).num_rows for name in TABLES)
     done = 0
     with progress("look for secrets", total) as advance:
@@ -135,8 +137,7 @@ def licensed_parts(facts: Facts, given: dict[str, str]) -> list[Facts]:
     """The parts of a publication, each with the licence that is recorded or given for it (or None)."""
     parts = []
     for part in facts["parts"]:
-        own = part["part"] == "own trajectories"
-        name = part["license"] or given.get(OWN if own else part["dataset"])
+        name = part["license"] or given.get(OWN if part["part"] == OWN_PART else part["dataset"])
         parts.append({**part, "license": spdx(name, f"licence of {part['dataset']}") if name else None})
     return parts
 
@@ -152,24 +153,18 @@ def refuse_unlicensed(facts: Facts, given: dict[str, str]) -> None:
     if missing:
         named = "; ".join(f"{part['part']} of {part['dataset']}" for part in missing)
         options = dict.fromkeys(
-            "--license SPDX" if part["part"] == "own trajectories" else f"--license {part['dataset']}=SPDX"
-            for part in missing
+            "--license SPDX" if part["part"] == OWN_PART else f"--license {part['dataset']}=SPDX" for part in missing
         )
         raise InputError(f"nothing was published: no licence is known for {named}. Name it: {' '.join(options)}")
-    datasets = {part["dataset"] for part in parts} | {OWN}
-    if unknown := given.keys() - datasets:
-        raise InputError(f"--license {min(unknown)}=…: the selection has no such dataset; there are {', '.join(sorted(datasets - {OWN}))}")
+    datasets = {part["dataset"] for part in parts}
+    if unknown := given.keys() - datasets - {OWN}:
+        raise InputError(
+            f"--license {min(unknown)}=…: the selection has no such dataset; there are {', '.join(sorted(datasets))}"
+        )
     for part in parts:
-        stated = facts_license(part, facts)
         asked = given.get(part["dataset"])
-        if stated and asked and part["part"] != "own trajectories" and stated != asked:
+        if asked not in (None, part["license"]) and part["part"] != OWN_PART:
             raise InputError(
-                f"--license {part['dataset']}={asked} contradicts the lake, which says {stated} for its {part['part']}"
+                f"--license {part['dataset']}={asked} contradicts the lake: it says {part['license']} for the"
+                f" {part['part']}"
             )
-
-
-def facts_license(part: Facts, facts: Facts) -> str | None:
-    """The licence that the lake records for `part`, canonical; None if it records none."""
-    same = [p for p in facts["parts"] if all(p[k] == part[k] for k in ("dataset", "part", "origin", "rows"))]
-    name = same[0]["license"] if same else None
-    return spdx(name, f"licence of {part['dataset']}") if name else None

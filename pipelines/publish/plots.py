@@ -42,7 +42,7 @@ def draw(facts: Facts, path: Path) -> None:
 def _steps(axes: Axes, facts: Facts) -> None:
     rows = facts["step_counts"]
     axes.bar([row["n_steps"] for row in rows], [row["trajectories"] for row in rows], color=_BLUE)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set(title="Steps of a trajectory", xlabel="steps", ylabel="trajectories")
 
 

@@ -125,10 +125,11 @@ def rehash(directory: Path, changed: Changed, kinds: dict[str, int]) -> Redactio
 def _content_hashes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, str]:
     chosen = "WHERE trajectory_id IN (SELECT unnest(?))"
     steps: dict[str, list[Step]] = {}
-    said = f"SELECT trajectory_id, completion, code, observation FROM steps {chosen} ORDER BY trajectory_id, step_index"
-    for key, completion, code, observation in connection.execute(said, [list(ids)]).fetchall():
-        # Only what the hash reads.
-        step = Step.model_construct(completion=completion, code=code, observation=observation)
+    said = f"SELECT trajectory_id, step_index, completion, code, observation FROM steps {chosen} ORDER BY trajectory_id, step_index"
+    for key, index, completion, code, observation in connection.execute(said, [list(ids)]).fetchall():
+        step = Step.model_construct(
+            trajectory_id=key, step_index=index, completion=completion, code=code, observation=observation
+        )
         steps.setdefault(key, []).append(step)
     asked = f"SELECT trajectory_id, question, final_answer FROM trajectories LEFT JOIN tasks USING (task_id) {chosen}"
     return {

@@ -39,6 +39,10 @@ COMMANDS: dict[str, Command] = {
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "publish": Command(
+        "Main road", "pipelines.publish.command:publish_command", "put a selection or a model on the Hub"
+    ),
+    "pull": Command("Main road", "pipelines.publish.pull:pull_command", "restore a lake from the Hub"),
     "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
     "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),

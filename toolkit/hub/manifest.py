@@ -130,14 +130,18 @@ def _describe(path: Path) -> PublishedFile:
 
 def differences(manifest: Manifest, directory: Path, paths: Iterable[str]) -> list[str]:
     """What is wrong with the files at `paths`, one sentence each; empty when they are as the manifest says."""
-    wrong = []
-    for path in paths:
-        expected = manifest.files[path]
-        if not (directory / path).is_file():
-            wrong.append(f"{path} is missing")
-        elif (found := _describe(directory / path)) != expected:
-            wrong.append(
-                f"{path} is not as {MANIFEST} says: expected {expected.size_bytes} bytes with sha256"
-                f" {expected.sha256[:12]}…, got {found.size_bytes} bytes with {found.sha256[:12]}…"
-            )
-    return wrong
+    found = (difference(path, directory / path, manifest.files[path]) for path in paths)
+    return [wrong for wrong in found if wrong is not None]
+
+
+def difference(path: str, file: Path, expected: PublishedFile) -> str | None:
+    """What is wrong with `file`, which stands for `path` of a publication; None if nothing is."""
+    if not file.is_file():
+        return f"{path} is missing"
+    found = _describe(file)
+    if found == expected:
+        return None
+    return (
+        f"{path} is not as {MANIFEST} says: expected {expected.size_bytes} bytes with sha256"
+        f" {expected.sha256[:12]}…, got {found.size_bytes} bytes with {found.sha256[:12]}…"
+    )

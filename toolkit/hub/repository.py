@@ -44,7 +44,7 @@ class Repository:
         self.repo_id, self.kind = repo_id, kind
         self._api = _api()
         from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils import validate_repo_id
+        from huggingface_hub.utils._validators import validate_repo_id
 
         try:
             validate_repo_id(repo_id)
@@ -225,7 +225,7 @@ def _identity(entry: object) -> str:
     return str(lfs.sha256 if lfs else entry.blob_id)  # type: ignore[attr-defined]
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
