@@ -344,7 +344,8 @@ class SimulatedHub:
             elif line["key"] == "deletedFile":
                 tree.pop(value["path"], None)
         commit = repo.add_commit(request.match_info["revision"], tree)
-        answer = {"success": True, "commitOid": commit, "commitUrl": f"{self.url}/x/commit/{commit}"}
+        place = request.path.removeprefix("/api").partition("/commit/")[0].replace("/models/", "/")
+        answer = {"success": True, "commitOid": commit, "commitUrl": f"{self.url}{place}/commit/{commit}"}
         return web.json_response({**answer, "pullRequestUrl": None, "hookOutput": ""})
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
