@@ -115,8 +115,8 @@ class SimulatedHub:
             ("POST", "/datasets/{org}/{name}.git/info/lfs/objects/batch", self._batch),
             ("PUT", "/upload/{oid}", self._put),
             ("POST", "/verify/{oid}", self._verify),
-            ("GET", "/datasets/{org}/{name}/resolve/{revision}/{path:.+}", self._resolve),
-            ("GET", "/{org}/{name}/resolve/{revision}/{path:.+}", self._resolve),
+            ("*", "/datasets/{org}/{name}/resolve/{revision}/{path:.+}", self._resolve),
+            ("*", "/{org}/{name}/resolve/{revision}/{path:.+}", self._resolve),
         ]
 
     def _strikes(self, fault: str) -> bool:

@@ -49,7 +49,7 @@ COMMANDS: dict[str, Command] = {
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
     "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
-    "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections"),
+    "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
     "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
     "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),

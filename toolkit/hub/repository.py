@@ -134,38 +134,36 @@ class Repository:
         """The file `path` of `commit`, in the Hub's own cache; what is there is not fetched again.
 
         Raises:
-            FileNotFoundError: the commit has no such file.
+            InputError: the commit has no such file.
         """
-        from huggingface_hub.errors import EntryNotFoundError
-
         with self._explained("read"):
-            try:
-                return Path(self._api.hf_hub_download(self.repo_id, path, repo_type=self.kind, revision=commit))
-            except EntryNotFoundError as error:
-                raise FileNotFoundError(path) from error
+            return Path(self._api.hf_hub_download(self.repo_id, path, repo_type=self.kind, revision=commit))
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
         """Translates what the client raises; `done` completes "ORG/NAME could not be …"."""
         import httpx2
         from huggingface_hub.errors import (
-            EntryNotFoundError,
             HfHubHTTPError,
+            LocalEntryNotFoundError,
+            RemoteEntryNotFoundError,
             RepositoryNotFoundError,
             RevisionNotFoundError,
         )
 
         try:
             yield
-        except (RevisionNotFoundError, EntryNotFoundError):
+        except RevisionNotFoundError:
             raise
+        except RemoteEntryNotFoundError as error:
+            raise InputError(f"{self.repo_id} could not be {done}: it has no such file: {error.request.url}") from error
         except RepositoryNotFoundError as error:
             if self._token_refused(error):
                 raise self._refused(done, 401, error) from error
             raise
         except HfHubHTTPError as error:
             raise self._refused(done, error.response.status_code, error) from error
-        except (httpx2.HTTPError, ConnectionError) as error:
+        except (httpx2.HTTPError, ConnectionError, LocalEntryNotFoundError) as error:
             raise RunError(
                 f"{self.repo_id} could not be {done}: {_brief(error)}; what was uploaded whole is not sent again"
             ) from error
