@@ -43,6 +43,8 @@ _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b
 _CARD = re.compile(r"(?<![\d.,-])\d{4}(?:([ -])\d{4}\1\d{4}\1\d{4}|([ -])\d{6}\2\d{5}|\d{9,15})(?![\d.,-]?\d)")
 _CARD_WORD = re.compile(r"\b(?:card|visa|mastercard|amex|cvv)\b[^\n]{0,40}$", re.I)
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
+_OPERAND = re.compile(r"(?:[\w)\]]|[\d)\]]\s+)$")
+"""What stands before a plus that adds."""
 _HOME = re.compile(r"(?:/home/|/Users/|\b[A-Za-z]:\\Users\\)(?P<user>[A-Za-z][\w.-]*)")
 _NOBODY = frozenset(
     "user users shared public default ubuntu runner root admin sandbox app jovyan vscode me you".split()
@@ -214,4 +216,7 @@ def _phone_numbers(text: str) -> Iterator[Found]:
     except ImportError as error:
         raise MissingExtraError("phonenumbers", "hub", "looking for personal data") from error
     for match in PhoneNumberMatcher(text, None):
+        # A sum has a plus, too: `a + 4930901820`, `12 +4930901820`.
+        if match.raw_string[1:2].isspace() or _OPERAND.search(text, 0, match.start):
+            continue
         yield Found("phone number", match.start, match.end, match.raw_string, secret=False)

@@ -125,7 +125,7 @@ def rehash(directory: Path, changed: Changed, kinds: dict[str, int]) -> Redactio
 def _content_hashes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, str]:
     chosen = "WHERE trajectory_id IN (SELECT unnest(?))"
     steps: dict[str, list[Step]] = {}
-    said = f"SELECT trajectory_id, step_index, completion, code, observation FROM steps {chosen} ORDER BY trajectory_id, step_index"
+    said = f"SELECT trajectory_id, step_index, completion, code, observation FROM steps {chosen} ORDER BY ALL"
     for key, index, completion, code, observation in connection.execute(said, [list(ids)]).fetchall():
         step = Step.model_construct(
             trajectory_id=key, step_index=index, completion=completion, code=code, observation=observation

@@ -9,4 +9,4 @@ for configuration in ("default", "steps", "messages"):
     loaded = load_dataset(sys.argv[1], configuration)
     features = {name: str(kind) for name, kind in loaded["train"].features.items()}
     rows = {split: len(data) for split, data in loaded.items()}
-    print(json.dumps([configuration, rows, features, loaded["train"][0]], default=str))
+    sys.stdout.write(json.dumps([configuration, rows, features, loaded["train"][0]], default=str) + "\n")

@@ -66,7 +66,7 @@ def test_secrets_and_personal_data_are_found_by_their_form(kind: str, text: str)
         "/home/user/run.py, /tmp/x.py, C:\\Users\\Public\\x",
         "password = getpass(); api_key = os.environ['KEY']; token = '<your token here>'",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "the secret of the river is its key: \"Passau\"",
+        'the secret of the river is its key: "Passau"',
         "GB is 12 km from DE, AB12 3456",
     ],
 )
@@ -90,7 +90,11 @@ def test_a_planted_key_blocks_and_every_place_is_named(
     assert AWS not in printed.out + printed.err
     assert not hub.repos
     places = {(f["table"], f["step"], f["column"]) for f in json.loads(printed.out)["findings"]}
-    assert {("steps", 0, "observation"), ("tool_calls", 0, "result/lines/1"), ("trajectories", None, "final_answer")} <= places
+    assert {
+        ("steps", 0, "observation"),
+        ("tool_calls", 0, "result/lines/1"),
+        ("trajectories", None, "final_answer"),
+    } <= places
     text = f"the key is {AWS}, keep it"
     spans = {(f["start"], f["end"]) for f in json.loads(printed.out)["findings"] if f["column"] == "observation"}
     assert (text.index(AWS), text.index(AWS) + len(AWS)) in spans
@@ -121,7 +125,9 @@ def test_redaction_replaces_every_place_and_says_so(fill: Fill, hub: SimulatedHu
     assert {json.loads(row[0])["lines"][1] for row in results} == {f"k={marker}" for marker in markers}
     manifest = json.loads(hub.files(REPO)["manifest.json"])
     hashes = [store.sql("SELECT content_hash FROM selections").fetchall()[0][0] for store in (lake, pulled)]
-    assert manifest["redaction"]["content_hash_before"] == hashes[0] != hashes[1] == manifest["selection"]["content_hash"]
+    assert (
+        manifest["redaction"]["content_hash_before"] == hashes[0] != hashes[1] == manifest["selection"]["content_hash"]
+    )
     assert manifest["redaction"]["trajectories"] == manifest["redaction"]["values"] == 2
     assert b"were replaced by markers" in hub.files(REPO)["README.md"]
 

@@ -44,7 +44,10 @@ def test_load_dataset_gives_typed_features_of_every_configuration(
     default, steps, messages = (loaded[name] for name in ("default", "steps", "messages"))
     assert default[0] == messages[0]
     assert sum(default[0].values()) == 4
-    assert sum(steps[0].values()) == lake.sql("SELECT sum(n_steps) FROM trajectories WHERE final_answer IS NOT NULL").fetchall()[0][0]
+    assert (
+        sum(steps[0].values())
+        == lake.sql("SELECT sum(n_steps) FROM trajectories WHERE final_answer IS NOT NULL").fetchall()[0][0]
+    )
     assert default[1]["n_steps"] == steps[1]["step_index"] == "Value('int64')"
     assert default[1]["started_at"] == "Value('timestamp[us, tz=UTC]')"
     assert default[1]["correct"] == "Value('bool')"
