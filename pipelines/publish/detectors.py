@@ -112,7 +112,8 @@ def _plugins() -> list[tuple[str, re.Pattern[str]]]:
         from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     except ImportError as error:
         raise MissingExtraError("detect-secrets", "hub", "looking for secrets") from error
-    known: dict[str, Any] = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
+    by_type: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    known = {plugin.__name__: plugin for plugin in by_type.values()}
     return [(known[name].secret_type, pattern) for name in _PLUGINS for pattern in known[name].denylist]
 
 

@@ -82,6 +82,7 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, int]], colour: Callable[[int], s
     )
     axes.bar_label(drawn, labels=[f"{n:,}" for _, n in bars], fontsize=8, padding=2)
     axes.invert_yaxis()
+    axes.locator_params(axis="x", integer=True)
     axes.margins(x=0.15)
 
 
