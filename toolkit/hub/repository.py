@@ -143,24 +143,12 @@ class Repository:
     def _explained(self, done: str) -> Iterator[None]:
         """Translates what the client raises; `done` completes "ORG/NAME could not be …"."""
         import httpx2
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            RemoteEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
         try:
             yield
-        except RevisionNotFoundError:
-            raise
         except RemoteEntryNotFoundError as error:
             raise InputError(f"{self.repo_id} could not be {done}: it has no such file: {error.request.url}") from error
-        except RepositoryNotFoundError as error:
-            if self._token_refused(error):
-                raise self._refused(done, 401, error) from error
-            raise
         except HfHubHTTPError as error:
             raise self._refused(done, error.response.status_code, error) from error
         except (httpx2.HTTPError, ConnectionError, LocalEntryNotFoundError) as error:
@@ -170,10 +158,6 @@ class Repository:
         except (ValueError, RuntimeError) as error:
             # The client wraps what broke an upload, and refuses a card whose header does not validate.
             raise self._unwrapped(done, error) from error
-
-    def _token_refused(self, error: Exception) -> bool:
-        response = getattr(error, "response", None)
-        return response is not None and response.headers.get("X-Error-Message", "").startswith("Invalid cred")
 
     def _unwrapped(self, done: str, error: Exception) -> Exception:
         from huggingface_hub.errors import HfHubHTTPError
@@ -190,6 +174,8 @@ class Repository:
             return InputError(f"{place}: the Hub does not accept the token; set HF_TOKEN or run `hf auth login`")
         if status == 403:
             return InputError(f"{place}: the token may not write there; it needs the role `write` for this namespace")
+        if status == 404:
+            return InputError(f"{place}: it is not there, or the token may not see it")
         if status == 409:
             return _BusyError(f"{place}: another commit is being made")
         if status == 412:
