@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
 
 import torch
 
+from toolkit.chat import ChatEncoder
 from toolkit.contracts import Completion, CompletionRequest, Identity
 from toolkit.errors import ModelError
-from toolkit.llm.chat_prompt import check_template, prompt_ids
+from toolkit.llm.chat_prompt import encoder_of, prompt_ids
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.samples import asks_for_copies, copies
-from toolkit.llm.transformers_local.batching import RowBatcher
-from toolkit.llm.transformers_local.generation import Row, Written, write_batch
+from toolkit.llm.transformers_local.batching import RowBatcher, Writer
+from toolkit.llm.transformers_local.generation import Generation
 from toolkit.llm.transformers_local.model import Loaded, load
+from toolkit.llm.transformers_local.rolling import Rolling, fits
+from toolkit.llm.transformers_local.rows import Row, Writing, Written
 
 MAX_ROWS = 32
 """Samples written together; more need more memory."""
@@ -42,8 +44,10 @@ class TransformersLLM:
         self.name = local.name
         self._local, self._dtype, self._device, self._logprobs = local, dtype, device, logprobs
         self._loaded: Loaded | None = None
+        self._chat: ChatEncoder | None = None
+        self._max_rows = max_rows
         self._cancelled = threading.Event()
-        self._batcher = RowBatcher(self._write, max_rows=max_rows)
+        self._batcher = RowBatcher(self._writer, max_rows=max_rows)
         # For requests without a seed.
         self._seeds = random.Random()
 
@@ -60,7 +64,7 @@ class TransformersLLM:
         """
 
         def work() -> None:
-            check_template(self.name, self._load().tokenizer, prefix=prefix)
+            self._chat = encoder_of(self.name, self._load().tokenizer)
             _ = self._local.revision  # reads all weights: here, not in the event loop
 
         await self._batcher.in_thread(work)
@@ -71,10 +75,11 @@ class TransformersLLM:
         Raises:
             ModelError: the prompt does not fit, the template refuses it, or memory ran out.
         """
-        if self._loaded is None:
+        if self._chat is None:
             await self.prepare(prefix=request.prefix is not None)
         loaded = self._load()
-        prompt = prompt_ids(loaded.tokenizer, request.messages, request.prefix)
+        assert self._chat is not None
+        prompt = prompt_ids(self._chat, request.messages, request.prefix)
         if len(prompt) + request.max_tokens > loaded.context_tokens:
             raise ModelError(
                 f"{len(prompt)} tokens of prompt and {request.max_tokens} to write do not fit into the "
@@ -86,7 +91,11 @@ class TransformersLLM:
             Row(prompt, request.max_tokens, request.temperature, request.top_p, seed, number, request.stop)
             for number in range(n_rows)
         ]
-        written = await self._batcher.add(rows)
+        writing = [Writing(row, loaded.tokenizer, loaded.end_tokens) for row in rows]
+        try:
+            written = await self._batcher.add(writing)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(f"out of memory while writing up to {self._max_rows} samples together: {error}") from error
         found = [self._completion(one, len(prompt) if not number else None) for number, one in enumerate(written)]
         return copies(found[0], request.n) if n_rows < request.n else found
 
@@ -105,14 +114,12 @@ class TransformersLLM:
             self._loaded = load(self._local, dtype=self._dtype, device=self._device)
         return self._loaded
 
-    def _write(self, rows: Sequence[Row]) -> list[Written]:
-        try:
-            return write_batch(self._load(), rows, self._cancelled)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(f"out of memory while writing {len(rows)} samples together: {error}") from error
+    def _writer(self) -> Writer:
+        loaded = self._load()
+        return Rolling(loaded) if fits(loaded) else Generation(loaded, self._cancelled)
 
     async def close(self) -> None:
         """End the batch that is running at its next token, and let the model go."""
         self._cancelled.set()
         await self._batcher.close()
-        self._loaded = None
+        self._loaded = self._chat = None

@@ -11,7 +11,19 @@ from importlib.metadata import PackageNotFoundError, version
 from schemas import Run, RunKind
 from schemas.identity import canonical_json, derive_id
 
-_PACKAGES = ("trajectory-toolkit", "duckdb", "polars", "pyarrow", "math-verify", "transformers", "vllm", "chromadb")
+_PACKAGES = (
+    "trajectory-toolkit",
+    "duckdb",
+    "polars",
+    "pyarrow",
+    "math-verify",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "vllm",
+    "chromadb",
+)
 
 
 def start_run(
