@@ -19,12 +19,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench import dedup_peers
 from bench.dedup_rows import write_rows
 
+LOOK_S = 0.2
 VARIANTS = ("plain", "prompt")
 PEERS = ("rensa", "datasketch", "datatrove")
 
@@ -38,12 +42,30 @@ def judged(dropped: Sequence[int], families: Sequence[int]) -> dict[str, int | f
 
 
 def ask(command: Sequence[str]) -> dict[str, Any]:
-    """The last line that a program prints."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    """What the last line that a program prints says, and `peak_mb`, the most that it and its children held at once."""
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(command, stdout=said, stderr=complaints)
+        peak_mb = 0.0
+        while process.poll() is None:
+            peak_mb = max(peak_mb, _held_mb(process.pid))
+            time.sleep(LOOK_S)
+        said.seek(0), complaints.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{complaints.read()[-3000:]}")
+        return {**json.loads(said.read().splitlines()[-1]), "peak_mb": peak_mb}
+
+
+def _held_mb(pid: int) -> float:
+    """Memory of a process and its descendants; what they share counts once."""
+    held = 0.0
+    try:
+        top = psutil.Process(pid)
+        for process in (top, *top.children(recursive=True)):
+            with suppress(psutil.Error):
+                held += process.memory_full_info().pss / 2**20
+    except psutil.Error:
+        pass
+    return held
 
 
 def imported(file: Path, lake: Path) -> float:
@@ -83,7 +105,8 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         for key, command in commands(directory, options, turn).items():
             if turn == 0 or key[0] not in options.once:
                 measured.setdefault(key, []).append(ask(command))
-                print(key, f"{measured[key][-1]['seconds']:.1f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+                # Hours may lie between the first and the last.
+                print(f"load {os.getloadavg()[0]:.1f}", _row(key, measured[key][-1:], families), file=sys.stderr)
     again = [ask(command) for key, command in commands(directory, options, 0).items() if key[0].startswith("toolkit")]
     report = [_row(key, found, families) for key, found in measured.items()]
     dropped = {key: found[0]["dropped"] for key, found in measured.items()}

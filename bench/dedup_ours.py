@@ -7,7 +7,6 @@ and written, decisions written. Prints what `bench.dedup_peers` prints, and `not
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -33,7 +32,6 @@ def main() -> None:
         "dropped": [number for (number,) in dropped],
         "seconds": seconds,
         "cpu_s": mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime,
-        "peak_mb": (mine.ru_maxrss + len(os.sched_getaffinity(0)) * children.ru_maxrss) / 1024,
         "note": outcome.funnel[0].notes[0],
     }
     sys.stdout.write(json.dumps(found) + "\n")

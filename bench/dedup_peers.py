@@ -5,7 +5,7 @@
 Each flattens a chat to one text, as its documentation shows, takes 3 words as a shingle, as the toolkit does, and drops
 rows that are like an earlier one: rensa and datasketch from an estimated Jaccard of 0.8 on, in one process; datatrove
 by its own buckets (14 of 8, as it comes) in two. Prints one JSON line: the numbers of the rows `dropped`, `seconds`
-from the file to that list, `cpu_s`, and `peak_mb` of this process plus its largest child for each worker.
+from the file to that list, and `cpu_s`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,6 @@ def main() -> None:
         "dropped": dropped,
         "seconds": seconds,
         "cpu_s": mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime,
-        "peak_mb": (mine.ru_maxrss + WORKERS * children.ru_maxrss) / 1024,
     }
     os.write(output, json.dumps(found).encode() + b"\n")
 

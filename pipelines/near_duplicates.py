@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import duckdb
 import numpy as np
@@ -27,8 +29,8 @@ from toolkit.similarity.near import Indices, Neighbours, Thinned
 from toolkit.similarity.sketches import PERMUTATIONS, Flags, Parts, Sketches, Workshop
 from toolkit.similarity.spilled import Spilled
 
-BLOCK_ROWS = 50_000
-"""Rows that DuckDB gathers texts of at once: about what is in memory at a time."""
+BLOCK_ROWS = 10_000
+"""Rows of which DuckDB sorts the texts at once: what is in memory at a time, and read from the lake once each."""
 READ_ROWS = 1_000
 
 DROPS = "SELECT trajectory_id, evidence, nearest_kept_id FROM near_duplicates"
@@ -143,12 +145,15 @@ class _Texts:
         self._first, self._last = (literal(rows.keys[place][0]) for place in (block[0], block[-1]))
 
     def __iter__(self) -> Iterator[Parts]:
+        for place, texts in groupby(self._read(), key=itemgetter(0)):
+            self.places.append(place)
+            yield [text for _, text in texts]
+
+    def _read(self) -> Iterator[tuple[int, str]]:
         self._connection.register("asked", pa.table({"place": self._block}))
         try:
             for batch in self._connection.sql(self._query()).to_arrow_reader(READ_ROWS):
-                for place, parts in zip(batch["place"].to_pylist(), batch["parts"].to_pylist(), strict=True):
-                    self.places.append(place)
-                    yield parts
+                yield from zip(batch["place"].to_pylist(), batch["text"].to_pylist(), strict=True)
         finally:
             self._connection.unregister("asked")
 
@@ -156,13 +161,13 @@ class _Texts:
         wanted = "(SELECT trajectory_id, place FROM ranked SEMI JOIN asked USING (place))"
         if self._role == "task":
             asked = f"trajectories_scored JOIN {wanted} USING (trajectory_id)"
-            return f"SELECT place, [question] AS parts FROM {asked} WHERE question IS NOT NULL"
-        # By the range of ids, DuckDB passes over what a compacted lake holds of other blocks.
+            return f"SELECT place, question AS text FROM {asked} WHERE question IS NOT NULL"
+        # By the range of ids, DuckDB passes over what a compacted lake holds of other blocks. Sorted, not gathered into
+        # lists: that takes half the memory.
         return f"""
-            SELECT place, list(text ORDER BY step_index) AS parts
-            FROM (SELECT trajectory_id, step_index, {_STEP_TEXTS[self._role]} AS text FROM steps
-                  WHERE trajectory_id BETWEEN {self._first} AND {self._last}) JOIN {wanted} USING (trajectory_id)
-            WHERE text IS NOT NULL GROUP BY place"""
+            SELECT place, {_STEP_TEXTS[self._role]} AS text FROM steps JOIN {wanted} USING (trajectory_id)
+            WHERE trajectory_id BETWEEN {self._first} AND {self._last} AND text IS NOT NULL
+            ORDER BY place, step_index"""
 
 
 def _drops(rows: _Rows, thinned: Thinned, options: DedupOptions) -> Iterator[_Drop]:
