@@ -91,7 +91,7 @@ def find_near_duplicates(
             for index, values in enumerate(workshop.shingle_sets(texts)):
                 sets.put(texts.places[index], values)
         thinned = neighbours.thin(sets.__getitem__)
-    _leave(connection, rows, list(_drops(rows, thinned, options)))
+    _leave(connection, rows, list(_drops(rows, present, neighbours, thinned, options)))
     return f"dedup by {options.by}: {len(rows.keys) - made:,} sketches were in the lake, {made:,} were made"
 
 
@@ -170,25 +170,45 @@ class _Texts:
             ORDER BY place, step_index"""
 
 
-def _drops(rows: _Rows, thinned: Thinned, options: DedupOptions) -> Iterator[_Drop]:
+def _drops(
+    rows: _Rows, present: Flags, neighbours: Neighbours, thinned: Thinned, options: DedupOptions
+) -> Iterator[_Drop]:
     """What goes: rows near one that stays, and rows of strategies beyond the first `per_task` of their task."""
     said = {"by": options.by, "keep": options.keep, "threshold": options.jaccard}
-    strategies: dict[int, list[int]] = {}
-    strategy_of: dict[int, int] = {}
-    for place, task in enumerate(rows.tasks.tolist()):
+    surplus = _surplus(rows, present, thinned, options.per_task) if options.per_task else {}
+    for place in range(len(rows.keys)):
         match = thinned.matches.get(place)
-        if options.per_task:
-            found = strategies.setdefault(task, [])
-            if match is None:
-                found.append(place)
-            strategy = strategy_of[place] = len(found) if match is None else strategy_of[match.keeper]
-            if strategy > options.per_task:
-                yield _Drop(place, found[0], {**said, "per_task": options.per_task, "strategy": strategy})
-                continue
-        if match is not None:
+        if place in surplus:
+            strategy, stay = surplus[place]
+            estimates = neighbours.estimates(place, np.array(stay))
+            nearest = int(estimates.argmax())
+            counted = {"per_task": options.per_task, "strategy": strategy}
+            # Not near enough to be verified: only the sketches say how near.
+            measured = {"estimated_jaccard": round(float(estimates[nearest]), 2)}
+            yield _Drop(place, stay[nearest], {**said, **counted, **measured})
+        elif match is not None:
             counted = {"shared_shingles": match.shared, "all_shingles": match.union}
             measured = {"jaccard": round(match.jaccard, 4), **counted, "cluster": thinned.clusters[place]}
             yield _Drop(place, match.keeper, {**said, **measured})
+
+
+def _surplus(rows: _Rows, present: Flags, thinned: Thinned, per_task: int) -> dict[int, tuple[int, list[int]]]:
+    """Rows of strategies beyond the first `per_task` of their task: which one of the task's, and the rows that stay.
+
+    What says nothing in the role is no strategy.
+    """
+    firsts: dict[int, list[int]] = {}
+    strategy_of: dict[int, int] = {}
+    for place in np.flatnonzero(present).tolist():
+        match, found = thinned.matches.get(place), firsts.setdefault(int(rows.tasks[place]), [])
+        if match is None:
+            found.append(place)
+        strategy_of[place] = len(found) if match is None else strategy_of[match.keeper]
+    return {
+        place: (strategy, firsts[int(rows.tasks[place])][:per_task])
+        for place, strategy in strategy_of.items()
+        if strategy > per_task
+    }
 
 
 def _leave(connection: duckdb.DuckDBPyConnection, rows: _Rows, drops: list[_Drop]) -> None:

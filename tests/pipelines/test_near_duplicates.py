@@ -217,6 +217,27 @@ def test_rows_that_say_nothing_in_a_role_stay(fill: Fill) -> None:
     assert "3 sketches were in the lake, 0 were made" in run(lake, "dedup: {by: code, jaccard: 0.1}").funnel[0].notes[0]
 
 
+def test_rows_that_say_nothing_in_a_role_take_no_strategys_place(fill: Fill) -> None:
+    rows = [spoken("q", code=code) for code in ("x", "y", "print(7 ** 2)", PROGRAM.format("France"))]
+    for row in rows[:2]:
+        row.steps[0].code = None
+    outcome = run(fill(rows), "dedup: {by: code, jaccard: 0.8, per_task: 2}")
+    assert outcome.selection.n_kept == 4
+
+
+def test_a_surplus_strategy_names_the_nearest_one_that_stays(fill: Fill) -> None:
+    searching = "hits = web_search('x')\nfor hit in hits:\n    print(hit)\n"
+    codes = [OTHER.format("1"), searching, searching + "print(len(hits))"]
+    lake = fill([spoken("q", code=code) for code in codes])
+    run(lake, "dedup: {by: code, jaccard: 0.9, per_task: 2}")
+    ((position, instead, evidence),) = lake.sql("""
+        SELECT t.source_position, n.source_position, d.evidence FROM decisions d
+        JOIN trajectories t USING (trajectory_id)
+        JOIN trajectories n ON n.trajectory_id = d.nearest_kept_id WHERE NOT d.kept""").fetchall()
+    assert (position, instead) == (3, 2)
+    assert 0.4 < json.loads(evidence)["estimated_jaccard"] < 0.9
+
+
 def notes(outcome: Filtered) -> str:
     return " ".join(message for rule in outcome.funnel for message in rule.notes)
 

@@ -107,6 +107,11 @@ class Neighbours:
                 clusters.join(row, match.keeper)
         return Thinned(matches, {row: clusters.size(row) for row in matches})
 
+    def estimates(self, row: int, others: Indices) -> NDArray[np.float64]:
+        """How near the sketches say that each of `others` is."""
+        found: NDArray[np.float64] = (self._sketches[others] == self._sketches[row]).mean(axis=1)
+        return found
+
     def _buckets_of_rows(self) -> Indices:
         """Row by band: the number of its bucket, unique over all bands; -1 where it is alone."""
         found = np.full((len(self.rows), len(self._buckets)), -1, dtype=np.int64)
@@ -121,7 +126,7 @@ class Neighbours:
         if not others:
             return []
         candidates = np.fromiter(others, dtype=np.int64, count=len(others))
-        estimates = (self._sketches[candidates] == self._sketches[row]).mean(axis=1)
+        estimates = self.estimates(row, candidates)
         spread = np.sqrt(self.jaccard * (1 - self.jaccard) / self._sketches.shape[1])
         mine = shingle_set(row)
         found = []
