@@ -37,13 +37,17 @@ DROPS = "SELECT trajectory_id, evidence, nearest_kept_id FROM near_duplicates"
 """What `find_near_duplicates` leaves behind."""
 
 _TURN = "CASE WHEN thought IS NULL AND code IS NULL THEN completion ELSE concat_ws(chr(10), thought, code) END"
+_SEEN = "CASE WHEN NOT is_final THEN observation END"
 _STEP_TEXTS = {
     "actions": _TURN,
     "code": "code",
-    "observations": "observation",
-    "trajectory": f"concat_ws(chr(10), {_TURN}, observation)",
+    "observations": _SEEN,
+    "trajectory": f"concat_ws(chr(10), {_TURN}, {_SEEN})",
 }
-"""What a step adds to a role; null: nothing."""
+"""What a step adds to a role; null: nothing. What follows the final answer no agent sees; environments say the same
+there to all ("Episode finished"), which made rows alike that had nothing else in that role."""
+TEXTS_VERSION = "texts@1"
+"""Belongs to the scheme of stored sketches: what a role is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def find_near_duplicates(
     assert options.jaccard is not None
     rows = _ranked(connection, options.keep)
     with Workshop(programs=options.by == "code", workers=workers) as workshop, Spilled() as sets:
-        store = SketchStore(lake, options.by, workshop.scheme, is_dry)
+        store = SketchStore(lake, options.by, f"{workshop.scheme} {TEXTS_VERSION}", is_dry)
         sketches, present, made = _sketches(connection, rows, store, workshop)
         groups = rows.tasks if options.per_task else None
         neighbours = Neighbours(sketches, present, groups, options.jaccard)

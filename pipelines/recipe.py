@@ -40,8 +40,9 @@ class DedupOptions(_Strict):
 
     by: Literal["task", "actions", "code", "observations", "trajectory"]
     """`task`: the question. `actions`: the agent's thoughts and code; without `jaccard`, its code alone. `code`: the
-    shape of its programs, whatever they name things. `observations`: what it saw. `trajectory`: all that was said and
-    observed. Rows that have nothing of the kind are never duplicates."""
+    shape of its programs, whatever they name things or write out; different questions often have the same, so rather
+    with `per_task`. `observations`: what it saw. `trajectory`: all that it said and saw. Rows that have nothing of the
+    kind are never duplicates."""
     jaccard: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
     """Rows are the same from this Jaccard similarity of their shingles on, in (0, 1]. None: only if they are equal (a
     task ignoring case and spacing)."""

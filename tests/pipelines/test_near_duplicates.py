@@ -19,6 +19,7 @@ from toolkit.lake.compaction import compact
 from toolkit.similarity.shingles import shared, shingle_sets
 from toolkit.similarity.sketches import SHINGLE_WORDS, scheme
 
+SCHEME = f"{scheme(programs=False)} {near_duplicates.TEXTS_VERSION}"
 WORDS = [f"word{index}" for index in range(400)]
 PROGRAM = "hits = web_search('rivers of {}')\nfor hit in hits[:3]:\n    print(hit['title'], len(hit['text']))"
 RENAMED = "rows = web_search('towns of {}')\nfor one in rows[:5]:\n    print(one['name'], len(one['body']))  # look"
@@ -238,6 +239,15 @@ def test_a_surplus_strategy_names_the_nearest_one_that_stays(fill: Fill) -> None
     assert 0.4 < json.loads(evidence)["estimated_jaccard"] < 0.9
 
 
+def test_what_an_environment_says_after_the_final_answer_is_no_observation(fill: Fill) -> None:
+    rows = [spoken(f"q{index}", observation="Episode finished") for index in range(3)]
+    for row in rows:
+        row.steps[-1].is_final = True
+    rows.append(spoken("another", observation="Episode finished"))
+    outcome = run(fill(rows), "dedup: {by: observations, jaccard: 0.8}")
+    assert outcome.selection.n_kept == 4
+
+
 def notes(outcome: Filtered) -> str:
     return " ".join(message for rule in outcome.funnel for message in rule.notes)
 
@@ -247,7 +257,7 @@ def test_sketches_are_stored_with_their_scheme_and_made_once(fill: Fill) -> None
     first = run(lake, "dedup: {by: task, jaccard: 0.8}")
     assert "0 sketches were in the lake, 3 were made" in notes(first)
     stored = lake.sql("SELECT DISTINCT role, scheme, len(values) FROM signatures").fetchall()
-    assert stored == [("task", scheme(programs=False), 128)]
+    assert stored == [("task", SCHEME, 128)]
     assert "rensa=0.5" in stored[0][1]
     fill([spoken("another")], start=9)
     again = run(lake, "dedup: {by: task, jaccard: 0.8}")
@@ -265,7 +275,7 @@ def test_sketches_of_another_scheme_or_length_are_made_again(fill: Fill) -> None
         "trajectory_id": ids,
         "attempt": [0, 0, 0],
         "role": ["task", "task", "actions"],
-        "scheme": [scheme(programs=False).replace("rensa=", "rensa=9"), scheme(programs=False), scheme(programs=False)],
+        "scheme": [SCHEME.replace("rensa=", "rensa=9"), SCHEME, SCHEME],
         "values": pa.array([[1] * 128, [1] * 64, [1] * 128], pa.list_(pa.uint64())),
     }
     with lake.write("by somebody else") as batch:
