@@ -96,7 +96,10 @@ def find_near_duplicates(
                 sets.put(texts.places[index], values)
         thinned = neighbours.thin(sets.__getitem__)
     _leave(connection, rows, list(_drops(rows, present, neighbours, thinned, options)))
-    return f"dedup by {options.by}: {len(rows.keys) - made:,} sketches were in the lake, {made:,} were made"
+    advice = ""
+    if options.by == "code" and not options.per_task:
+        advice = "; programs of different questions were compared, too: `per_task: K` compares those of one question"
+    return f"dedup by {options.by}: {len(rows.keys) - made:,} sketches were in the lake, {made:,} were made{advice}"
 
 
 def _ranked(connection: duckdb.DuckDBPyConnection, keep: str) -> _Rows:

@@ -194,6 +194,12 @@ def test_per_task_keeps_so_many_strategies_of_each_task(fill: Fill) -> None:
     assert [row[2] for row in rows[:5]] == [None, [None, "1.0"], None, [None, "1.0"], ["3", None]]
 
 
+def test_comparing_programs_of_different_questions_is_said(fill: Fill) -> None:
+    lake = fill(ROLES["code"]())
+    assert "different questions" in notes(run(lake, "dedup: {by: code, jaccard: 0.8}"))
+    assert "different questions" not in notes(run(lake, "dedup: {by: code, jaccard: 0.8, per_task: 1}"))
+
+
 def test_a_copy_of_a_surplus_strategy_goes_in_favour_of_what_stays(fill: Fill) -> None:
     codes = ["print(7 ** 2)", OTHER.format("1"), OTHER.format("2")]
     lake = fill([spoken("q", code=code) for code in codes])
