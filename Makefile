@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts crash services bench clean
+.PHONY: demo demo-quick test lint types contracts crash services bench clean
 
 demo: $(STAMP)
 	$(BIN)/toolkit demo
+
+# The same without students.
+demo-quick: $(STAMP)
+	$(BIN)/toolkit demo --quick
 
 test: $(STAMP)
 	$(BIN)/ruff format --check .
