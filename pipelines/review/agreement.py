@@ -77,11 +77,16 @@ def people_agreement(connection: duckdb.DuckDBPyConnection, project: str) -> lis
         for is_whole, trajectory_id, step_index, verdict in rows:
             if is_whole == whole:
                 units.setdefault((trajectory_id, step_index), Counter())[verdict] += 1
-        found.append(_alpha(of, [words for words in units.values() if words.total() > 1]))
+        found.append(alpha_of(of, [words for words in units.values() if words.total() > 1]))
     return found
 
 
-def _alpha(of: str, units: list[Counter[str]]) -> Alpha:
+def alpha_of(of: str, units: list[Counter[str]]) -> Alpha:
+    """Alpha over the verdicts on each unit.
+
+    Raises:
+        MissingExtraError: the extra `review` is not installed.
+    """
     values = sorted(set().union(*units))
     verdicts = sum(words.total() for words in units)
     if len(values) < 2:

@@ -65,8 +65,9 @@ def push_command(
         json: Print one JSON document.
     """
     options = SampleOptions(selection, where, sample, error_kind, n, seed)
-    server = connect()
-    pushed = push(open_lake(lake), server, project, options, blind=blind, dry_run=dry_run)
+    opened = open_lake(lake)
+    with connect() as server:
+        pushed = push(opened, server, project, options, blind=blind, dry_run=dry_run)
     url = f"{server.url}/projects/{pushed.project.id}/" if pushed.project else None
     counts = {"chosen": pushed.chosen, "present": pushed.present, "added": pushed.added, "predicted": pushed.predicted}
     if json:
@@ -108,9 +109,9 @@ def pull_command(
         json: Print one JSON document.
     """
     opened = open_lake(lake)
-    server = connect()
     live = build_tools(tools, open_index("", index), n_passages)
-    pulled = asyncio.run(pull(opened, server, project, live, sandbox=sandbox, dry_run=dry_run))
+    with connect() as server:
+        pulled = asyncio.run(pull(opened, server, project, live, sandbox=sandbox, dry_run=dry_run))
     connection = opened.snapshot().connect()
     people, graders = people_agreement(connection, project), grader_agreement(connection, project)
     connection.close()
@@ -183,7 +184,9 @@ def status_command(*, project: Title, lake: LakePath = DEFAULT_LAKE, json: AsJso
         lake: Directory of the lake.
         json: Print one JSON document.
     """
-    found = status(open_lake(lake), connect(), project)
+    opened = open_lake(lake)
+    with connect() as server:
+        found = status(opened, server, project)
     if json:
         print_json({"project": project, **asdict(found)})
         return

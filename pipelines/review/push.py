@@ -47,11 +47,18 @@ class Pushed:
 
 
 def push(
-    lake: Lake, server: ReviewServer, title: str, options: SampleOptions, *, blind: bool = False, dry_run: bool = False
+    lake: Lake,
+    server: ReviewServer,
+    title: str,
+    options: SampleOptions,
+    *,
+    blind: bool = False,
+    dry_run: bool = False,
+    batch_tasks: int = BATCH_TASKS,
 ) -> Pushed:
     """Add what is missing of the sample to the project `title`, which is made if there is none.
 
-    With `blind`, nothing is filled in from graders.
+    With `blind`, nothing is filled in from graders. One request sends `batch_tasks` tasks.
 
     Raises:
         InputError: the project is somebody else's, an option will not do, or no trajectory fits.
@@ -70,8 +77,8 @@ def push(
             project = server.create(title, lake_id)
         predicted = 0
         with progress("push", len(missing), unit="trajectories") as advance:
-            for start in range(0, len(missing), BATCH_TASKS):
-                tasks = _tasks(connection, missing[start : start + BATCH_TASKS], lake_id, blind=blind)
+            for start in range(0, len(missing), batch_tasks):
+                tasks = _tasks(connection, missing[start : start + batch_tasks], lake_id, blind=blind)
                 predicted += sum("predictions" in task for task in tasks)
                 if project is not None and not dry_run:
                     _add(server, project, tasks, sent=start, total=len(missing))

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -42,7 +42,7 @@ class Project:
 
 
 class ReviewServer:
-    """A Label Studio server, as one user sees it.
+    """A Label Studio server, as one user sees it; a context manager, which closes its connections.
 
     Raises:
         MissingExtraError: the extra `review` is not installed.
@@ -52,8 +52,19 @@ class ReviewServer:
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
         make_client = _client_class()
+        import httpx
+
+        self._connections = httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
         with self._explained():
-            self._client: LabelStudio = make_client(base_url=self.url, api_key=token, timeout=TIMEOUT_S)
+            self._client: LabelStudio = make_client(
+                base_url=self.url, api_key=token, httpx_client=self._connections
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connections.close()
 
     def find(self, title: str, lake_id: str) -> Project | None:
         """The project called `title`, if there is one.

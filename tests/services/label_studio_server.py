@@ -1,7 +1,8 @@
 """A real Label Studio on a free port of this machine: its environment, made once, and its process.
 
-The environment lies in `TOOLKIT_SERVICE_DIR` (default: `~/.cache/trajectory-toolkit/services`), because it takes a
-gigabyte; data, users and tokens are fresh for each server. It is told to send nothing to anybody.
+A first start makes the tables of its database, which takes a minute or two; so that is done once, too, and every server
+starts from a copy. The environment lies in `TOOLKIT_SERVICE_DIR` (default: `~/.cache/trajectory-toolkit/services`), because it takes a
+gigabyte. The server is told to send nothing to anybody.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,23 +27,45 @@ START_S = 240
 ADMIN, PASSWORD, TOKEN = "ada@example.org", "a-long-password-1", "0123456789abcdef0123456789abcdef01234567"
 
 
-def label_studio() -> Path:
-    """The program in the environment with Label Studio, made if it is not there."""
+def environment() -> Path:
+    """The environment with Label Studio and, in `fresh`, the data of a server without projects; made if not there."""
     home = os.environ.get("TOOLKIT_SERVICE_DIR") or Path.home() / ".cache" / "trajectory-toolkit" / "services"
-    environment = Path(home) / "label-studio-1.23.2"
-    environment.parent.mkdir(parents=True, exist_ok=True)
-    with environment.with_suffix(".lock").open("w") as lock:
+    made = Path(home) / "label-studio-1.23.2"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run([str(SCRIPT), str(environment)], check=True)
-    return environment / "bin" / "label-studio"
+        subprocess.run([str(SCRIPT), str(made)], check=True)
+        if not (made / "fresh").exists():
+            shutil.rmtree(made / "first", ignore_errors=True)
+            first = LabelStudioServer(made, made / "first")
+            try:
+                first.start()
+            finally:
+                first.stop()
+            (made / "first").rename(made / "fresh")
+    return made
+
+
+@contextmanager
+def label_studio(home: Path) -> Iterator[LabelStudioServer]:
+    """A server that runs, its data below `home`; it is ended, whatever happens."""
+    made = environment()
+    shutil.copytree(made / "fresh", home / "data")
+    server = LabelStudioServer(made, home / "data")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 class LabelStudioServer:
     """One server; it can die and come back with the same data at the same address."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._log = home / "server.log"
+    def __init__(self, environment: Path, data: Path) -> None:
+        self._program = environment / "bin" / "label-studio"
+        self._data = data
+        self._log = data.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -49,7 +75,7 @@ class LabelStudioServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         settings = {
-            "LABEL_STUDIO_BASE_DATA_DIR": str(self._home / "data"),
+            "LABEL_STUDIO_BASE_DATA_DIR": str(self._data),
             "LABEL_STUDIO_USERNAME": ADMIN,
             "LABEL_STUDIO_PASSWORD": PASSWORD,
             "LABEL_STUDIO_USER_TOKEN": TOKEN,
@@ -61,7 +87,7 @@ class LabelStudioServer:
             "SSRF_PROTECTION_ENABLED": "false",
         }
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")}
-        command = [str(label_studio()), "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(self._port)]
+        command = [str(self._program), "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(self._port)]
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env={**inherited, **settings}, start_new_session=True
