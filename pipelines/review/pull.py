@@ -74,6 +74,24 @@ async def pull(
     """
     project = server.need(title, lake.identity.id)
     read = read_tasks(server.tasks(project), server.people(), lake_id=lake.identity.id, project=title)
+    return await take_in(lake, read, title, tools, source=server.url, sandbox=sandbox, dry_run=dry_run)
+
+
+async def take_in(
+    lake: Lake,
+    read: Read,
+    title: str,
+    tools: Mapping[str, Tool],
+    *,
+    source: str,
+    sandbox: SandboxChoice = "best",
+    dry_run: bool = False,
+) -> Pulled:
+    """Write what `read` says about the project `title` that the lake does not hold; `source` is where it was read.
+
+    Raises:
+        RunError: the sandbox failed; nothing was written.
+    """
     snapshot = lake.snapshot()
     connection = snapshot.connect()
     try:
@@ -87,7 +105,7 @@ async def pull(
         run = start_run(
             "review",
             identity={"review": title, "lake": lake.identity.id},
-            settings={"project": title, "server": server.url, "tools": sorted(tools)},
+            settings={"project": title, "server": source, "tools": sorted(tools)},
             input_commit=snapshot.number,
         )
         if edits and not dry_run:

@@ -55,10 +55,14 @@ class ReviewServer:
         import httpx
 
         self._connections = httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
-        with self._explained():
-            self._client: LabelStudio = make_client(
-                base_url=self.url, api_key=token, httpx_client=self._connections
-            )
+        try:
+            with self._explained():
+                self._client: LabelStudio = make_client(
+                    base_url=self.url, api_key=token, httpx_client=self._connections
+                )
+        except ToolkitError:
+            self._connections.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
