@@ -36,9 +36,7 @@ class Read:
     """What could not be read, with its place."""
 
 
-def read_tasks(
-    tasks: Iterable[Mapping[str, Any]], people: Mapping[int, str], *, lake_id: str, project: str
-) -> Read:
+def read_tasks(tasks: Iterable[Mapping[str, Any]], people: Mapping[int, str], *, lake_id: str, project: str) -> Read:
     """Rows of all annotations in `tasks`; what cannot be read is a fault, and the rest is read all the same."""
     read = Read()
     for task in tasks:

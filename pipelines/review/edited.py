@@ -85,7 +85,9 @@ def check_edit(record: TrajectoryRecord, edit: Edit) -> CodeDialect:
     place = f"trajectory {edit.parent_id}, edit by {edit.reviewer}"
     trajectory = record.trajectory
     if trajectory.dialect not in DIALECTS:
-        raise RecordError(f"actions of the dialect {trajectory.dialect} are not Python, so it cannot be run", path=place)
+        raise RecordError(
+            f"actions of the dialect {trajectory.dialect} are not Python, so it cannot be run", path=place
+        )
     if max(edit.code) >= len(record.steps):
         raise RecordError(f"step {max(edit.code)} is beyond the last, {len(record.steps) - 1}", path=place)
     dialect = load_dialect(trajectory.dialect, max_steps=max(len(record.steps), 1))

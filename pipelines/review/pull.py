@@ -1,9 +1,9 @@
 """Pull: annotations become rows of `reviews`, and edited actions become trajectories.
 
-The road of the data: export → rows (`annotations`) → those that the lake does not hold in the same words, and those it
-holds that nobody says any more → edits, run in the sandbox → one commit with the run that made it.
-Invariant: pulling again without a change on the server writes nothing; a word that changed is one new row under the same
-key, and a word that was taken back is a row without a verdict. Tasks that are gone take nothing back.
+The road of the data: export → rows (`annotations`) → those that the lake does not hold in the same words, and those
+it holds that nobody says any more → edits, run in the sandbox → one commit with the run that made it.
+Invariant: pulling again without a change on the server writes nothing; a word that changed is one new row under the
+same key, and a word that was taken back is a row without a verdict. Tasks that are gone take nothing back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import duckdb
 from pipelines.parts import SandboxChoice, build_sandbox
 from pipelines.provenance import finished, start_run
 from pipelines.review.annotations import Read, read_tasks
-from pipelines.review.cards import Key
 from pipelines.review.edited import Edit, Rebuilt, check_edit, lacks_tools, rebuild
 from pipelines.review.recorded_tools import RecordedTools
 from pipelines.review.server import ReviewServer
@@ -146,9 +145,7 @@ def _changes(pulled: Pulled, held: Mapping[ReviewKey, Review], said: Mapping[Rev
         if key in said or not any(_words(old)) or (old.trajectory_id, old.attempt) not in pulled.read.keys:
             continue
         pulled.withdrawn += 1
-        rows.append(
-            old.model_copy(update={**dict.fromkeys(_CONTENT), "reviewed_at": old.reviewed_at + _MOMENT})
-        )
+        rows.append(old.model_copy(update={**dict.fromkeys(_CONTENT), "reviewed_at": old.reviewed_at + _MOMENT}))
     return rows
 
 
@@ -157,7 +154,9 @@ def _words(row: Review) -> tuple[object, ...]:
     return tuple(None if (value := getattr(row, name)) is None else (value,) for name in _CONTENT)
 
 
-def _edits(connection: duckdb.DuckDBPyConnection, reviews: Iterable[Review], *, has_tools: bool) -> list[tuple[Edit, int]]:
+def _edits(
+    connection: duckdb.DuckDBPyConnection, reviews: Iterable[Review], *, has_tools: bool
+) -> list[tuple[Edit, int]]:
     """Edits that led to no trajectory yet, each with the attempt that it would be.
 
     With tools, also those whose trajectory called one that was not here.

@@ -1,8 +1,8 @@
 """Push: a sample of trajectories becomes tasks of a project.
 
 The road of the data: sample → those without a task → card and prediction, checked → batches of tasks. Nothing is kept
-here about what was sent: the tasks on the server name the rows that they show, and whoever pushes again reads them first.
-So a server that dies between or within batches costs no task and doubles none.
+here about what was sent: the tasks on the server name the rows that they show, and whoever pushes again reads them
+first. So a server that dies between or within batches costs no task and doubles none.
 """
 
 from __future__ import annotations

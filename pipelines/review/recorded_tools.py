@@ -68,7 +68,8 @@ class RecordedTools:
                 return await live.call(*args, **kwargs)
             what = "is a tool that writes" if live is not None else "is not here"
             raise _error(
-                NOT_AVAILABLE, f"{tool.name} {what}, and this call was not recorded; the tool cannot be asked in a review"
+                NOT_AVAILABLE,
+                f"{tool.name} {what}, and this call was not recorded; the tool cannot be asked in a review",
             )
 
         call.__signature__ = signature  # type: ignore[attr-defined]
@@ -116,7 +117,7 @@ def _absent(name: str, calls: Sequence[ToolCall], prompt: str | None) -> Tool:
 def _parameters(name: str, calls: Sequence[ToolCall], prompt: str | None) -> list[inspect.Parameter]:
     """As the prompt shows them; else those of the calls, by keyword only where their order is not known."""
     shown = re.search(rf"\b{re.escape(name)}(\([^\n]*\)) ->", prompt or "")
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    by_place = True
     try:
         tree = ast.parse(f"def f{shown[1]}: ..." if shown else "").body
         names = [argument.arg for argument in tree[0].args.args] if tree else []  # type: ignore[attr-defined]
@@ -125,5 +126,6 @@ def _parameters(name: str, calls: Sequence[ToolCall], prompt: str | None) -> lis
     used = sorted({key for call in calls for key in json.loads(call.arguments)})
     if not set(used) <= set(names):
         names = [key for key in used if key.isidentifier()]
-        kind = kind if len(names) == 1 else inspect.Parameter.KEYWORD_ONLY
+        by_place = len(names) == 1
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_place else inspect.Parameter.KEYWORD_ONLY
     return [inspect.Parameter(each, kind, default=None) for each in names]

@@ -67,7 +67,9 @@ def sample_ids(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, option
         query += f" AND t.trajectory_id IN ({fitting})"
     drawn = f"md5('{options.seed}:' || t.trajectory_id)"
     limit = f"LIMIT {options.n}" if options.n is not None else ""
-    return [str(row[0]) for row in connection.execute(f"{query} ORDER BY {order.format(drawn=drawn)} {limit}").fetchall()]
+    return [
+        str(row[0]) for row in connection.execute(f"{query} ORDER BY {order.format(drawn=drawn)} {limit}").fetchall()
+    ]
 
 
 def _only(snapshot: Snapshot, options: SampleOptions) -> Sequence[str]:

@@ -77,14 +77,16 @@ class ReviewServer:
             InputError: it belongs to another lake or to somebody else, its page is another one, or there are several.
         """
         with self._explained():
-            found = [each for each in self._client.projects.list(title=title, page_size=100) if each.title == title]
+            # The server's own search takes a part of the title for the title.
+            alike: Iterator[Any] = iter(self._client.projects.list(title=title, page_size=100))
+            found = [each for each in alike if each.title == title]
         if not found:
             return None
         place = f"the project {title!r} on {self.url}"
         if len(found) > 1:
             raise InputError(f"{place} is there {len(found)} times; rename all but one, or choose another --project")
         with self._explained():
-            project = self._client.projects.get(found[0].id)
+            project: Any = self._client.projects.get(found[0].id)
         owner = _LAKE.search(project.description or "")
         if owner is None:
             raise InputError(f"{place} was not made by `toolkit review push`; choose another --project")
@@ -111,7 +113,7 @@ class ReviewServer:
     def create(self, title: str, lake_id: str) -> Project:
         """A new project with the labelling page, whose answers are filled in from predictions."""
         with self._explained():
-            made = self._client.projects.create(
+            made: Any = self._client.projects.create(
                 title=title,
                 description=_ABOUT.format(lake_id),
                 label_config=layout(),
@@ -141,7 +143,8 @@ class ReviewServer:
     def add(self, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
         """Add tasks, all of them or none."""
         with self._explained():
-            self._client.projects.import_tasks(project.id, request=tasks, request_options={"max_retries": 0})
+            request: Any = tasks
+            self._client.projects.import_tasks(project.id, request=request, request_options={"max_retries": 0})
 
     def people(self) -> dict[int, str]:
         """Addresses of the users by their number; names of those without one."""
@@ -169,7 +172,9 @@ class ReviewServer:
             raise RunError(f"{self.url} cannot be reached ({error}); is Label Studio running there?") from error
         except httpx.HTTPError as error:
             kind = type(error).__name__
-            raise RunError(f"{self.url} broke off or gave no answer ({kind}: {error}); run the same command again") from error
+            raise RunError(
+                f"{self.url} broke off or gave no answer ({kind}: {error}); run the same command again"
+            ) from error
 
 
 def connect() -> ReviewServer:
@@ -202,8 +207,8 @@ def _explain(url: str, status: int | None, body: object) -> ToolkitError:
     said = " ".join(str(_detail(body)).split())[:BODY_CHARS]
     if status == 401:
         return InputError(
-            f"{url} refuses the token in {TOKEN_VARIABLE} ({said}). Take a new one from Account & Settings; a legacy token"
-            " works only where the organization allows them, a personal access token everywhere"
+            f"{url} refuses the token in {TOKEN_VARIABLE} ({said}). Take a new one from Account & Settings; a legacy"
+            " token works only where the organization allows them, a personal access token everywhere"
         )
     if status == 403:
         return InputError(f"{url} does not allow this to the user of the token in {TOKEN_VARIABLE} ({said})")

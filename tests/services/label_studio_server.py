@@ -1,8 +1,8 @@
 """A real Label Studio on a free port of this machine: its environment, made once, and its process.
 
-A first start makes the tables of its database, which takes a minute or two; so that is done once, too, and every server
-starts from a copy. The environment lies in `TOOLKIT_SERVICE_DIR` (default: `~/.cache/trajectory-toolkit/services`), because it takes a
-gigabyte. The server is told to send nothing to anybody.
+A first start makes the tables of its database, which takes a minute or two; so that is done once, too, and every
+server starts from a copy. The environment lies in `TOOLKIT_SERVICE_DIR` (default:
+`~/.cache/trajectory-toolkit/services`), because it takes a gigabyte. The server is told to send nothing to anybody.
 """
 
 from __future__ import annotations

@@ -203,7 +203,9 @@ def test_pulling_again_writes_nothing_and_a_changed_annotation_changes_one_row(
     annotate(server, TOKEN, tasks[2]["id"], [whole(False), step], change=numbers[2])
     changed = review("pull", "--project", "again")
     assert changed["reviews"] == {"new": 0, "changed": 1, "withdrawn": 0}
-    counted = lake.sql("SELECT verdict, count(*) FROM reviews WHERE step_index IS NULL GROUP BY 1 ORDER BY 1").fetchall()
+    counted = lake.sql(
+        "SELECT verdict, count(*) FROM reviews WHERE step_index IS NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
     assert counted == [("accepted", 5), ("rejected", 1)]
     assert lake.sql("SELECT count(*) FROM raw.reviews").fetchall() == [(13,)]
 

@@ -39,7 +39,9 @@ COMMANDS: dict[str, Command] = {
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
-    "review": Command("Main road", "pipelines.review.commands:review_app", "let people review trajectories in Label Studio"),
+    "review": Command(
+        "Main road", "pipelines.review.commands:review_app", "let people review trajectories in Label Studio"
+    ),
     "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
     "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),

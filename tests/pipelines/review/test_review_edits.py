@@ -108,7 +108,10 @@ def test_an_edit_runs_on_the_state_before_it_and_the_later_actions_run_again(lak
     assert [step.code for step in stored.steps] == [TURNS[0], edited.steps[1].code, TURNS[2]]
     assert [step.observation for step in stored.steps] == ["1200", "so far 1234", None]
     assert stored.steps[1].completion.startswith("Thought: step 1\nCode:\n```py\nsecond = -people")
-    assert [json.loads(call.arguments) for call in stored.tool_calls] == [{"town": "Arda"}, {"town": "Bel", "year": 2020}]
+    assert [json.loads(call.arguments) for call in stored.tool_calls] == [
+        {"town": "Arda"},
+        {"town": "Bel", "year": 2020},
+    ]
     assert row.content_hash != parent.trajectory.content_hash
     # All results were recorded: no tool was called.
     assert called.read_text() == before

@@ -31,7 +31,9 @@ def say(lake: Lake, question: str, words: Mapping[str, str], *, step: int | None
 
 
 def kept(lake: Lake) -> dict[str, bool]:
-    return dict(lake.sql("SELECT question, kept FROM decisions JOIN trajectories_scored USING (trajectory_id)").fetchall())
+    return dict(
+        lake.sql("SELECT question, kept FROM decisions JOIN trajectories_scored USING (trajectory_id)").fetchall()
+    )
 
 
 def test_the_majority_of_those_who_are_sure_accepts_and_a_tie_does_not(fill: Fill) -> None:
@@ -50,8 +52,8 @@ def test_the_majority_of_those_who_are_sure_accepts_and_a_tie_does_not(fill: Fil
         "no": False,
         "unseen": False,
     }
-    [(evidence,)] = lake.sql("""
-        SELECT evidence FROM decisions JOIN trajectories_scored USING (trajectory_id) WHERE question = 'tie'""").fetchall()
+    of_tie = "SELECT evidence FROM decisions JOIN trajectories_scored USING (trajectory_id) WHERE question = 'tie'"
+    [(evidence,)] = lake.sql(of_tie).fetchall()
     assert json.loads(evidence) == {"accepted": 1, "rejected": 1, "unsure": 1}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.review.annotations import read_tasks
 from pipelines.review.agreement import GraderAgreement, alpha_of
+from pipelines.review.annotations import read_tasks
 from schemas import Review
 
 EXPORT = Path(__file__).parents[2] / "data" / "review" / "label_studio_1_23_export.json"
