@@ -48,8 +48,8 @@ _DISAGREEMENT = """
 """Share of the scorers that are in the minority, where it is largest."""
 
 
-def sample_ids(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, options: SampleOptions) -> list[str]:
-    """Ids of the chosen trajectories, in the order of choice.
+def draw(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, options: SampleOptions) -> list[Key]:
+    """The chosen trajectories, in the order of choice.
 
     Raises:
         InputError: no such selection, or an option that does not go with the others.
@@ -60,7 +60,7 @@ def sample_ids(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, option
     if options.n is not None and options.n < 1:
         raise InputError(f"--n must be at least 1, got {options.n}")
     order, table = _order(options)
-    query = f"SELECT t.trajectory_id FROM trajectories_scored t {table} WHERE {' AND '.join(_only(snapshot, options))}"
+    query = f"SELECT t.trajectory_id, t.attempt FROM trajectories_scored t {table} WHERE {' AND '.join(_only(snapshot, options))}"
     if options.where is not None:
         predicate = parse_predicate(connection, options.where, "trajectories_scored")
         fitting = f"SELECT trajectory_id FROM trajectories_scored WHERE (\n{predicate.text}\n)"

@@ -181,7 +181,7 @@ def connect() -> ReviewServer:
     """The server that the environment names.
 
     Raises:
-        InputError: a variable is missing.
+        InputError: a variable is missing or cannot be right.
         MissingExtraError: the extra `review` is not installed.
     """
     missing = [name for name in (URL_VARIABLE, TOKEN_VARIABLE) if not os.environ.get(name)]
@@ -190,7 +190,10 @@ def connect() -> ReviewServer:
             f"{' and '.join(missing)} must be set: the address of Label Studio, and a token from its page Account &"
             " Settings (a personal access token or a legacy token)"
         )
-    return ReviewServer(os.environ[URL_VARIABLE], os.environ[TOKEN_VARIABLE])
+    token = os.environ[TOKEN_VARIABLE].strip()
+    if not (token.isascii() and token.isprintable()):
+        raise InputError(f"{TOKEN_VARIABLE} holds characters that no token has")
+    return ReviewServer(os.environ[URL_VARIABLE].strip(), token)
 
 
 def _client_class() -> Callable[..., LabelStudio]:
@@ -216,6 +219,8 @@ def _explain(url: str, status: int | None, body: object) -> ToolkitError:
         return InputError(f"{url} knows no such address; is {URL_VARIABLE} that of Label Studio itself? ({said})")
     if status is not None and status >= 500:
         return RunError(f"{url} failed with status {status} ({said}); look at its log, then run the same command again")
+    if status is not None and status < 400:
+        return InputError(f"{url} does not answer as Label Studio does; is {URL_VARIABLE} right? ({said})")
     return RunError(f"{url} refused the request with status {status}: {said}")
 
 
