@@ -16,7 +16,7 @@ import duckdb
 
 from pipelines.review.cards import Key, card, key_of
 from pipelines.review.predictions import MODEL_VERSION, check, predict
-from pipelines.review.sampling import SampleOptions, sample_ids
+from pipelines.review.sampling import SampleOptions, draw
 from pipelines.review.server import Project, ReviewServer
 from schemas import Score
 from schemas.arrow import rows_from_arrow
@@ -67,7 +67,7 @@ def push(
     snapshot, lake_id = lake.snapshot(), lake.identity.id
     connection = snapshot.connect()
     try:
-        chosen = _keys(connection, sample_ids(snapshot, connection, options))
+        chosen = draw(snapshot, connection, options)
         if not chosen:
             raise InputError(f"no trajectory fits: {_described(options)}")
         project = server.find(title, lake_id)
@@ -88,11 +88,6 @@ def push(
     return Pushed(project, len(chosen), len(chosen) - len(missing), len(missing), predicted)
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Key]:
-    attempts = dict(connection.execute("SELECT trajectory_id, attempt FROM trajectories").fetchall())
-    return [(trajectory_id, attempts[trajectory_id]) for trajectory_id in ids]
-
-
 def _described(options: SampleOptions) -> str:
     among = f"the selection {options.selection}" if options.selection else "the lake"
     where = f", where {options.where}" if options.where else ""
@@ -109,8 +104,9 @@ def _present(server: ReviewServer, project: Project | None, lake_id: str) -> set
 def _add(server: ReviewServer, project: Project, tasks: Sequence[dict[str, Any]], *, sent: int, total: int) -> None:
     try:
         server.add(project, tasks)
-    except RunError as error:
-        raise RunError(f"{error}\n{sent:,} of {total:,} tasks were sent; the same command sends the others") from error
+    except (RunError, InputError) as error:
+        said = f"{error}\n{sent:,} of {total:,} tasks were sent; the same command sends the others"
+        raise type(error)(said) from error
 
 
 def _tasks(

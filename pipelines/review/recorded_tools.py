@@ -8,8 +8,10 @@ with `ToolNotAvailableError`, and the step's observation says so.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import json
+import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +41,7 @@ class RecordedTools:
         """To give to a sandbox."""
         for record in records:
             for name in dict.fromkeys(call.name for call in record.tool_calls):
-                if name not in self.tools and name.isidentifier():
+                if name not in self.tools and _can_be_called(name):
                     calls = [call for call in record.tool_calls if call.name == name]
                     self.tools[name] = self._answering(_absent(name, calls, record.system_prompt))
 
@@ -85,6 +87,12 @@ class RecordedTools:
                 self._own.remove(found)
             return found
         return next((call for call in self._calls if call.name == name and _arguments(call) == asked), None)
+
+
+def _can_be_called(name: str) -> bool:
+    """Whether code in the sandbox can have a tool of this name; records of others may hold any, `final_answer` too."""
+    taken = name == "final_answer" or hasattr(builtins, name) or keyword.iskeyword(name)
+    return name.isidentifier() and not taken
 
 
 def _arguments(call: ToolCall) -> str:

@@ -6,12 +6,12 @@ more adds to what is there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
 
+from pipelines.review.cards import Key
 from schemas import ErrorKind
 from toolkit.errors import InputError
 from toolkit.lake.literal import literal
@@ -60,25 +60,22 @@ def draw(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, options: Sam
     if options.n is not None and options.n < 1:
         raise InputError(f"--n must be at least 1, got {options.n}")
     order, table = _order(options)
-    query = f"SELECT t.trajectory_id, t.attempt FROM trajectories_scored t {table} WHERE {' AND '.join(_only(snapshot, options))}"
-    if options.where is not None:
-        predicate = parse_predicate(connection, options.where, "trajectories_scored")
-        fitting = f"SELECT trajectory_id FROM trajectories_scored WHERE (\n{predicate.text}\n)"
-        query += f" AND t.trajectory_id IN ({fitting})"
-    drawn = f"md5('{options.seed}:' || t.trajectory_id)"
-    limit = f"LIMIT {options.n}" if options.n is not None else ""
-    return [
-        str(row[0]) for row in connection.execute(f"{query} ORDER BY {order.format(drawn=drawn)} {limit}").fetchall()
-    ]
-
-
-def _only(snapshot: Snapshot, options: SampleOptions) -> Sequence[str]:
     parts = ["true"]
     if options.selection is not None:
         chosen = find_selection(snapshot, options.selection)
         kept = f"SELECT trajectory_id FROM decisions WHERE kept AND selection_id = {literal(chosen.selection_id)}"
         parts.append(f"t.trajectory_id IN ({kept})")
-    return parts
+    if options.where is not None:
+        predicate = parse_predicate(connection, options.where, "trajectories_scored")
+        # In a query of its own, where its columns cannot be taken for those of a joined table.
+        fitting = f"SELECT trajectory_id FROM trajectories_scored WHERE (\n{predicate.text}\n)"
+        parts.append(f"t.trajectory_id IN ({fitting})")
+    drawn = f"md5('{options.seed}:' || t.trajectory_id)"
+    relation = connection.execute(f"""
+        SELECT t.trajectory_id, t.attempt FROM trajectories t {table}
+        WHERE {" AND ".join(parts)} ORDER BY {order.format(drawn=drawn)}
+        {"" if options.n is None else f"LIMIT {options.n}"}""")
+    return [(str(trajectory_id), int(attempt)) for trajectory_id, attempt in relation.fetchall()]
 
 
 def _order(options: SampleOptions) -> tuple[str, str]:

@@ -221,7 +221,7 @@ def _explain(url: str, status: int | None, body: object) -> ToolkitError:
         return RunError(f"{url} failed with status {status} ({said}); look at its log, then run the same command again")
     if status is not None and status < 400:
         return InputError(f"{url} does not answer as Label Studio does; is {URL_VARIABLE} right? ({said})")
-    return RunError(f"{url} refused the request with status {status}: {said}")
+    return InputError(f"{url} refused the request with status {status}: {said}")
 
 
 def _detail(body: object) -> object:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from episodes import Fill, episode
 
-from pipelines.review.sampling import SampleOptions, sample_ids
+from pipelines.review.sampling import SampleOptions, draw
 from schemas import Score
 from toolkit.api import Lake
 from toolkit.errors import InputError, QueryError
@@ -14,9 +14,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def sample(lake: Lake, **options: object) -> list[str]:
     """The questions of the sample, in order."""
     snapshot = lake.snapshot()
-    ids = sample_ids(snapshot, snapshot.connect(), SampleOptions(**options))  # type: ignore[arg-type]
+    keys = draw(snapshot, snapshot.connect(), SampleOptions(**options))  # type: ignore[arg-type]
     questions = dict(lake.sql("SELECT trajectory_id, question FROM trajectories_scored").fetchall())
-    return [questions[each] for each in ids]
+    return [questions[trajectory_id] for trajectory_id, _ in keys]
 
 
 def judge(lake: Lake, question: str, words: dict[str, bool | None], step: int | None = None) -> None:
