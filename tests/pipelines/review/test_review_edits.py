@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,33 +45,36 @@ TURNS = [
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def called(tmp_path: Path) -> Path:
-    """The file to which tools write that they were called."""
-    (tmp_path / "called").touch()
-    return tmp_path / "called"
-
-
-@pytest.fixture
-def tools(tmp_path: Path, called: Path) -> dict[str, Tool]:
-    (tmp_path / "tools.py").write_text(TOOLS.format(log=str(called)))
-    return load_tools(tmp_path / "tools.py")
-
-
-@pytest.fixture
-def lake(tmp_path: Path, tools: dict[str, Tool]) -> Lake:
-    """A lake with one recorded rollout, which subtracts where it should add."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with tools, the file to which they write, and a lake with one rollout."""
+    home = tmp_path_factory.mktemp("towns")
+    (home / "tools.py").write_text(TOOLS.format(log=str(home / "called")))
     turns = [f"Thought: step {index}\nCode:\n```py\n{code}\n```" for index, code in enumerate(TURNS)]
-    (tmp_path / "script.json").write_text(json.dumps(turns))
+    (home / "script.json").write_text(json.dumps(turns))
     task = Task(
         task_id=derive_id("task", QUESTION), dataset="towns", question=QUESTION, answers=["1234"], domain="math"
     )
-    options = GenerateOptions(
-        ModelOptions(f"scripted:{tmp_path / 'script.json'}"), ftp=False, tools=(tmp_path / "tools.py",)
-    )
-    made = open_lake(tmp_path / "lake", create=True)
-    asyncio.run(generate(made, [task], options, None, run_kind="generate"))
-    return made
+    model = ModelOptions(f"scripted:{home / 'script.json'}")
+    options = GenerateOptions(model, ftp=False, tools=(home / "tools.py",))
+    asyncio.run(generate(open_lake(home / "lake", create=True), [task], options, None, run_kind="generate"))
+    return home
+
+
+@pytest.fixture
+def lake(made: Path, tmp_path: Path) -> Lake:
+    return open_lake(shutil.copytree(made / "lake", tmp_path / "lake"))
+
+
+@pytest.fixture
+def called(made: Path) -> Path:
+    """The file to which tools write that they were called."""
+    return made / "called"
+
+
+@pytest.fixture
+def tools(made: Path) -> dict[str, Tool]:
+    return load_tools(made / "tools.py")
 
 
 def record_of(lake: Lake, trajectory_id: str | None = None) -> TrajectoryRecord:
@@ -156,7 +160,7 @@ def test_a_tool_that_writes_is_never_called_in_a_review(lake: Lake, tools: dict[
     assert "PUBLISHED" not in called.read_text()
 
 
-def test_a_past_that_comes_out_otherwise_is_told(tmp_path: Path, lake: Lake) -> None:
+def test_a_past_that_comes_out_otherwise_is_told(lake: Lake) -> None:
     record = record_of(lake)
     with lake.write("test") as batch:
         changed = [step.model_copy(update={"attempt": 1}) for step in record.steps]
