@@ -32,6 +32,8 @@ class Read:
     """Rows that have a task."""
     annotated: dict[Key, set[str]] = field(default_factory=dict)
     """Who has annotated them."""
+    unread: set[tuple[Key, str]] = field(default_factory=set)
+    """Who said something on which rows that cannot be read."""
     faults: list[str] = field(default_factory=list)
     """What could not be read, with its place."""
 
@@ -58,6 +60,7 @@ def read_tasks(tasks: Iterable[Mapping[str, Any]], people: Mapping[int, str], *,
             try:
                 read.reviews += _rows(task["data"], key, reviewer, project, annotation)
             except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+                read.unread.add((key, reviewer))
                 said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
                 read.faults.append(f"{place}, annotation {annotation.get('id')} of {reviewer}: {said}")
     return read

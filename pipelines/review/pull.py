@@ -142,7 +142,10 @@ def _changes(pulled: Pulled, held: Mapping[ReviewKey, Review], said: Mapping[Rev
             # The server's clock may have been set back; the newest row counts, whatever it says.
             rows.append(row.model_copy(update={"reviewed_at": max(row.reviewed_at, old.reviewed_at + _MOMENT)}))
     for key, old in held.items():
-        if key in said or not any(_words(old)) or (old.trajectory_id, old.attempt) not in pulled.read.keys:
+        shown = (old.trajectory_id, old.attempt)
+        # Words that cannot be read now are not taken back, nor are those whose task is gone.
+        unknown = shown not in pulled.read.keys or (shown, old.reviewer) in pulled.read.unread
+        if key in said or unknown or not any(_words(old)):
             continue
         pulled.withdrawn += 1
         rows.append(old.model_copy(update={**dict.fromkeys(_CONTENT), "reviewed_at": old.reviewed_at + _MOMENT}))

@@ -209,6 +209,13 @@ def test_a_word_that_is_taken_back_is_a_row_without_one_and_a_task_that_is_gone_
     assert take(lake, export(lake, words)).changed == 1
 
 
+def test_words_that_cannot_be_read_any_more_are_not_taken_back(lake: Lake) -> None:
+    take(lake, export(lake, {"verdict": {"choices": ["accepted"]}}))
+    pulled = take(lake, export(lake, {"verdict": {"choices": ["perhaps"]}}, minutes=1))
+    assert (len(pulled.faults), pulled.withdrawn, pulled.commit) == (1, 0, None)
+    assert lake.sql("SELECT verdict FROM reviews").fetchall() == [("accepted",)]
+
+
 def test_words_on_a_trajectory_that_was_tried_again_are_left_out_and_counted(lake: Lake) -> None:
     tasks = export(lake, {"verdict": {"choices": ["accepted"]}})
     record = record_of(lake)
