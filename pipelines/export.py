@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -25,15 +26,34 @@ from toolkit.formats.shapes import SHAPES, Shape, has_tools
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.selections import find_selection, read_selected
 from toolkit.lake.snapshot import Snapshot
+from toolkit.masking.settings import MaskSettings, OverLong, PromptChoice
 
 BATCH_ROWS = 1_000
 MANIFEST = "manifest.json"
 
 
+@dataclass(frozen=True, slots=True)
+class SftOptions:
+    """What the shape `sft` needs beside the selection."""
+
+    model: str
+    """Whose tokenizer: a directory, or a name of the Hub."""
+    settings: MaskSettings
+
+
 def export_selection(
-    lake: Lake, name: str, shape_name: str, out: Path, *, at: int | None = None, overwrite: bool = False
+    lake: Lake,
+    name: str,
+    shape_name: str,
+    out: Path,
+    *,
+    at: int | None = None,
+    overwrite: bool = False,
+    sft: SftOptions | None = None,
 ) -> dict[str, object]:
     """Write selection `name` in the shape `shape_name` into directory `out`; the manifest.
+
+    `sft` is for that shape, and only for it.
 
     Raises:
         InputError: no such selection or shape, or `out` holds files and `overwrite` is not set.
@@ -45,8 +65,14 @@ def export_selection(
         raise InputError(f"{out} is not empty; choose another --out, or --overwrite")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = _write_all(snapshot, selection, SHAPES[shape_name], out)
-        manifest = _manifest(selection, shape_name, written)
+        about: dict[str, object] = {}
+        if sft is None:
+            written = _write_all(snapshot, selection, SHAPES[shape_name], out)
+        else:
+            from pipelines.export_sft import write_sft
+
+            written, about = write_sft(snapshot, selection, sft.model, sft.settings, out)
+        manifest = _manifest(selection, shape_name, written) | about
         _place(out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise LakeError(f"cannot write {out}: {error.strerror or error}") from error
@@ -122,8 +148,16 @@ def _place(path: Path, content: bytes) -> None:
 def export_command(
     *,
     selection: str,
-    out: Path,
-    format: Annotated[Literal["trl", "openai", "nested"], Parameter(help="Shape of the rows.")] = "trl",
+    out: Path | None = None,
+    format: Annotated[Literal["trl", "openai", "nested", "sft"], Parameter(help="Shape of the rows.")] = "trl",
+    model: Annotated[str | None, Parameter(help="With sft: whose tokenizer and chat template.")] = None,
+    prefix_loss: Annotated[bool, Parameter(help="With sft: train injected first thoughts.")] = True,
+    max_tokens: Annotated[int, Parameter(help="With sft: longest row.")] = MaskSettings().max_tokens,
+    over_long: Annotated[OverLong, Parameter(help="With sft: cut behind a step, or drop.")] = "cut",
+    prompt: Annotated[PromptChoice, Parameter(help="With sft: the student's, or as recorded.")] = "student",
+    templates: Annotated[Path | None, Parameter(help="With sft: directory with prompt templates of your own.")] = None,
+    preview_mask: Annotated[bool, Parameter(negative="", help="With sft: print one row, write nothing.")] = False,
+    trajectory: Annotated[str | None, Parameter(help="With --preview-mask: beginning of the id to show.")] = None,
     lake: LakePath = DEFAULT_LAKE,
     at: At = None,
     overwrite: Annotated[bool, Parameter(negative="", help="Replace files of a former export.")] = False,
@@ -133,23 +167,56 @@ def export_command(
 
     `trl`: train.jsonl and train.parquet with `messages`, a weight beside each assistant turn.
     `openai`: train.jsonl as OpenAI's fine-tuning reads it. `nested`: train.parquet, one row a
-    trajectory with its steps inside.
+    trajectory with its steps inside. `sft`: train.parquet with token ids, labels and loss weights
+    for one tokenizer, and train.jsonl with the same conversations in words.
 
     Args:
         selection: Name of the selection.
         out: Directory to write to; made if missing.
         format: Shape of the rows.
+        model: Directory, or name on the Hub, of the model whose tokenizer and chat template are used.
+        prefix_loss: Train also the beginnings of first thoughts that were injected.
+        max_tokens: Longest row; longer ones are cut or dropped, counted and listed.
+        over_long: cut keeps the steps that fit; drop keeps none.
+        prompt: student is the short prompt that the student is asked with; recorded is the teacher's.
+        templates: Directory with prompt templates of your own, as in generate.
+        preview_mask: Print one row with what is trained in colour, or in brackets; write nothing.
+        trajectory: Beginning of the trajectory_id to preview; the first row unless given.
         lake: Directory of the lake.
         at: Read the selection as it was after this commit.
         overwrite: Replace files of a former export.
         json: Print the manifest.
     """
-    manifest = export_selection(open_lake(lake), selection, format, out, at=at, overwrite=overwrite)
+    if format == "sft":
+        if model is None:
+            raise InputError("--format sft makes token ids: name the student's tokenizer with --model")
+        settings = MaskSettings(prefix_loss, max_tokens, over_long, prompt, templates)
+        sft = SftOptions(model, settings)
+    elif model is not None or preview_mask:
+        raise InputError(f"--model and --preview-mask are for --format sft, not {format}")
+    else:
+        sft = None
+    if preview_mask and sft is not None:
+        from pipelines.export_sft import preview
+
+        snapshot = open_lake(lake).snapshot(at)
+        preview(snapshot, find_selection(snapshot, selection), sft.model, sft.settings, trajectory)
+        return
+    if out is None:
+        raise InputError("name the directory to write to with --out")
+    manifest = export_selection(open_lake(lake), selection, format, out, at=at, overwrite=overwrite, sft=sft)
     if json:
         print_json(manifest)
         return
     files = manifest["files"]
     assert isinstance(files, dict)
-    rows = [[str(out / name), manifest["trajectories"], entry["bytes"]] for name, entry in files.items()]
-    print_table(["file", "trajectories", "bytes"], rows, title=f"selection {selection} as {format}")
+    rows = [
+        [str(out / name), manifest.get("rows", manifest["trajectories"]), entry["bytes"]]
+        for name, entry in files.items()
+    ]
+    print_table(["file", "rows", "bytes"], rows, title=f"selection {selection} as {format}")
+    if sft is not None:
+        from pipelines.export_sft import tell
+
+        tell(manifest)
     note(f"content hash {manifest['content_hash']}; {out / MANIFEST} says what is in it and why")

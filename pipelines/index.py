@@ -17,12 +17,14 @@ from cyclopts import Parameter
 
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
-from toolkit.contracts import Passage
+from toolkit.contracts import Identity, Passage
 from toolkit.errors import InputError
 from toolkit.formats.records import Record, iter_records
 from toolkit.retrieval.build import DEFAULT_BATCH, IndexBuild, check_directory
 from toolkit.retrieval.corpus import Corpus, Entry, survey
 from toolkit.retrieval.embedder import BUNDLED, Embedder, load_embedder
+from toolkit.retrieval.index import LEXICAL
+from toolkit.retrieval.lexical_index import IDENTITY, build_lexical
 from toolkit.retrieval.passages import read_passages
 from toolkit.tasks.minipedia import Minipedia, parse_spec
 
@@ -35,7 +37,7 @@ class Indexed:
     """What an indexing did."""
 
     corpus: Corpus
-    embedder: Embedder
+    embedder: Identity
     n_embedded: int
     """Passages embedded by this call; the others were in the directory already."""
     embed_s: float
@@ -98,7 +100,9 @@ def index_corpus(corpus: Corpus, directory: Path, embedder: Embedder, *, batch_s
         embedded = time.monotonic()
         with progress("store", corpus.n_passages, unit="passages") as advance:
             build.store(progress=lambda done: advance(done))
-    return Indexed(corpus, embedder, corpus.n_passages - before, embedded - started, time.monotonic() - embedded)
+    return Indexed(
+        corpus, embedder.identity, corpus.n_passages - before, embedded - started, time.monotonic() - embedded
+    )
 
 
 def index_command(
@@ -106,7 +110,7 @@ def index_command(
     /,
     *,
     index: Annotated[Path, Parameter(help="Directory of the index; made if there is none.")],
-    embedder: Annotated[str, Parameter(help="minilm, or the name or path of an E5 model.")] = BUNDLED,
+    embedder: Annotated[str, Parameter(help="minilm, lexical, or the name or path of an E5 model.")] = BUNDLED,
     skip_bad: Annotated[bool, Parameter(negative="", help="Leave out passages that cannot be read.")] = False,
     batch_size: Annotated[int, Parameter(help="Passages embedded between two writes to disk.")] = DEFAULT_BATCH,
     json: AsJson = False,
@@ -117,18 +121,24 @@ def index_command(
         passages: JSONL, a JSON array or Parquet with title and text, {title: [sentences]}, or wiki-18; or a
             Minipedia such as minipedia:train, whose articles are generated.
         index: Directory of the index; made if there is none.
-        embedder: minilm (bundled, no download), or the name or path of an E5 model such as intfloat/e5-base-v2.
+        embedder: minilm (bundled, no download), or the name or path of an E5 model such as intfloat/e5-base-v2; or
+            lexical: words are compared and nothing is embedded, which takes seconds and finds what has a name.
         skip_bad: Leave out passages that cannot be read instead of stopping.
         batch_size: Passages embedded between two writes to disk.
         json: Print one JSON document.
     """
     if batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {batch_size}")
-    loaded = load_embedder(embedder)
-    check_directory(index, loaded)
+    loaded = None if embedder == LEXICAL else load_embedder(embedder)
+    check_directory(index, loaded.identity if loaded else IDENTITY)
     generated = passages.startswith(MINIPEDIA)
     corpus = minipedia_corpus(passages) if generated else file_corpus(Path(passages), skip_bad=skip_bad)
-    done = index_corpus(corpus, index, loaded, batch_size=batch_size)
+    if loaded is None:
+        started = time.monotonic()
+        build_lexical(index, corpus)
+        done = Indexed(corpus, IDENTITY, 0, 0.0, time.monotonic() - started)
+    else:
+        done = index_corpus(corpus, index, loaded, batch_size=batch_size)
     _print(done, index, json)
 
 
@@ -139,7 +149,7 @@ def _print(done: Indexed, index: Path, json: bool) -> None:
             {
                 "index": str(index),
                 "corpus": {"name": corpus.name, "digest": corpus.digest},
-                "embedder": done.embedder.identity,
+                "embedder": done.embedder,
                 "passages": corpus.n_passages,
                 "duplicates": corpus.n_duplicates,
                 "skipped": corpus.n_skipped,
@@ -156,5 +166,5 @@ def _print(done: Indexed, index: Path, json: bool) -> None:
     columns = ["corpus", "passages", "duplicates", "left out", "embedded now", "passages/s", "embedder"]
     rate = done.n_embedded / done.embed_s if done.n_embedded and done.embed_s else None
     counts = [corpus.n_passages, corpus.n_duplicates, corpus.n_skipped, done.n_embedded]
-    print_table(columns, [[corpus.name, *counts, rate, done.embedder.identity["name"]]])
+    print_table(columns, [[corpus.name, *counts, rate, done.embedder["name"]]])
     note(f"next: toolkit generate --tasks TASKS --index {index}")

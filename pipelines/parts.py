@@ -32,7 +32,7 @@ class ModelOptions:
     """Which model answers, and where it is."""
 
     spec: str
-    """`oracle`, `openai:MODEL`, `hf:PATH_OR_NAME`, `vllm:PATH_OR_NAME` or `scripted:FILE`."""
+    """`oracle`, `oracle:recall=SHARE`, `openai:MODEL`, `hf:PATH_OR_NAME`, `vllm:PATH_OR_NAME` or `scripted:FILE`."""
     base_url: str | None = None
     """None: `OPENAI_BASE_URL`, or OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -56,22 +56,18 @@ class ModelOptions:
 
 def model_options(
     spec: str,
-    base_url: str | None,
-    api_key_env: str,
     slips: float,
-    seed: int = 0,
-    timeout_s: float = 600.0,
-    *,
+    seed: int,
     flags: ModelFlags,
 ) -> ModelOptions:
     """The options of a command line."""
     return ModelOptions(
         spec,
-        base_url,
-        api_key_env,
+        flags.base_url,
+        flags.api_key_env,
         slips,
         seed,
-        timeout_s,
+        flags.timeout,
         endpoints=flags.endpoint,
         adapter=flags.adapter,
         dtype=flags.dtype,
@@ -90,10 +86,10 @@ def build_model(options: ModelOptions, tasks: Iterable[Task], dialect: CodeDiale
     # Each model only where it is asked for: what it imports takes longer than all else before the first request.
     kind, _, rest = options.spec.partition(":")
     _check_fit(kind, options)
-    if kind == "oracle" and not rest:
+    if kind == "oracle":
         from toolkit.tasks.oracle import OracleTeacher
 
-        return OracleTeacher(tasks, dialect, slips=options.slips, seed=options.seed)
+        return OracleTeacher(tasks, dialect, slips=options.slips, seed=options.seed, recall=_recall(options.spec))
     if kind == "scripted" and rest:
         from toolkit.llm.scripted import load_script
 
@@ -120,6 +116,22 @@ def _check_fit(kind: str, options: ModelOptions) -> None:
     for flag, (is_given, kinds) in given.items():
         if is_given and kind in KINDS and kind not in kinds:
             raise InputError(f"{flag} is for {' and '.join(f'{name}:' for name in kinds)} models, not {options.spec}")
+
+
+def _recall(spec: str) -> float:
+    """The share of facts that `oracle` or `oracle:recall=SHARE` remembers.
+
+    Raises:
+        InputError: something else stands there.
+    """
+    _, _, rest = spec.partition(":")
+    name, _, share = rest.partition("=")
+    try:
+        if rest and name != "recall":
+            raise ValueError
+        return float(share) if rest else 0.0
+    except ValueError as error:
+        raise InputError(f"expected oracle or oracle:recall=SHARE, got {spec!r}") from error
 
 
 def _openai(model: str, options: ModelOptions) -> LLM:

@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from toolkit.errors import InputError, RecipeError
+from toolkit.errors import RecipeError
+from toolkit.recipe_text import explain, line_of, most_telling, read_recipe, read_yaml
 
 
 class _Strict(BaseModel):
@@ -141,32 +141,6 @@ def load_recipe(path: Path) -> FilterRecipe:
     return parse_recipe(read_recipe(path), str(path))
 
 
-def read_recipe(path: Path) -> str:
-    """The text of a recipe of any kind.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"there is no recipe {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the recipe {path}: {error}") from error
-
-
-def read_yaml(text: str, place: str) -> tuple[yaml.Node | None, Any]:
-    """The nodes of a recipe, which know their lines, and its values; None: there is nothing in it.
-
-    Raises:
-        RecipeError: it is not YAML.
-    """
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
-
-
 def parse_recipe(text: str, place: str) -> FilterRecipe:
     """Check the text of a recipe; `place` names it in errors.
 
@@ -184,10 +158,10 @@ def parse_recipe(text: str, place: str) -> FilterRecipe:
             values["steps"] = [_rule(step, index) for index, step in enumerate(steps)]
         return FilterRecipe.model_validate(values)
     except _StepError as error:
-        raise RecipeError(f"{_line(root, error.path)} of {place}: {error}") from error
+        raise RecipeError(f"{line_of(root, error.path)} of {place}: {error}") from error
     except ValidationError as error:
-        first = _most_telling(error)
-        raise RecipeError(f"{_line(root, first['loc'])} of {place}: {_explain(first)}") from error
+        first = most_telling(error)
+        raise RecipeError(f"{line_of(root, first['loc'])} of {place}: {explain(first)}") from error
 
 
 class _StepError(Exception):
@@ -207,38 +181,5 @@ def _rule(step: object, index: int) -> Rule:
     try:
         return RULES[name].model_validate(step)
     except ValidationError as error:
-        first = _most_telling(error)
-        raise _StepError(_explain(first), ("steps", index, *first["loc"])) from error
-
-
-def _most_telling(error: ValidationError) -> Any:
-    """An unknown key explains a missing one: most often it is the same key, misspelt."""
-    found = error.errors()
-    return next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-
-
-def _explain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {where!r}"
-    if error["type"] == "missing":
-        return f"{where!r} is missing"
-    return f"{where}: {error['msg']}, got {error['input']!r}"
-
-
-def _line(node: yaml.Node, path: Sequence[int | str]) -> str:
-    """`line N` of the deepest node on `path` that the file has."""
-    line = node.start_mark.line
-    for part in path:
-        found: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, found = key.start_mark.line, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
-            line = found.start_mark.line
-        if found is None:
-            break
-        node = found
-    return f"line {line + 1}"
+        first = most_telling(error)
+        raise _StepError(explain(first), ("steps", index, *first["loc"])) from error

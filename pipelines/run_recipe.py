@@ -28,11 +28,11 @@ from typing import NoReturn
 import yaml
 from cyclopts import Argument, CycloptsError
 
-from pipelines.recipe import read_recipe, read_yaml
 from pipelines.run_stage import FALSE, OWN_OPTIONS, TRUE, Stage, Value, options_of, stage_names
 from toolkit.cli.main import command_app
 from toolkit.cli.options import DEFAULT_LAKE
 from toolkit.errors import InputError, RecipeError
+from toolkit.recipe_text import read_recipe, read_yaml
 
 _KEYS = ("name", "lake", "defaults", "stages")
 

@@ -25,6 +25,7 @@ INPUTS = {
     "import": ("file",),
     "index": ("passages",),
     "generate": ("tasks", "index", "tools", "templates", "adapter"),
+    "evaluate": ("tasks", "index", "tools", "templates", "adapter"),
     "filter": ("recipe",),
 }
 """Options that name files which must be there, by command."""

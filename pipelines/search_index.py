@@ -51,14 +51,14 @@ def open_index(spec: str, index: Path | None, *, may_come: bool = False) -> Retr
     # Only here: a run without search starts in half the time.
     from pipelines.index import index_corpus, minipedia_corpus
     from toolkit.retrieval.embedder import load_embedder
-    from toolkit.retrieval.index import INFO_FILE, read_info
+    from toolkit.retrieval.index import INFO_FILE, open_retriever, read_info
     from toolkit.retrieval.retriever import ChromaRetriever
 
     if index is not None:
         if may_come and not ((index / INFO_FILE).exists() and read_info(index).complete):
             note(f"the index {index} is not there yet, so that every rollout that searches counts as new")
             return IndexToCome(index)
-        return ChromaRetriever(index)
+        return open_retriever(index)
     corpus = minipedia_corpus(spec)
     embedder = load_embedder()
     directory = cache_directory() / "indexes" / f"{corpus.digest}-{derive_id('embedder', embedder.identity)[:8]}"

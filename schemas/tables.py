@@ -47,7 +47,8 @@ TABLES: dict[str, Table] = {
     for table in (
         Table("tasks", Task, ("task_id",)),
         Table("runs", Run, ("run_id",), newest_by=("finished_at",)),
-        Table("models", Model, ("model_id",)),
+        # A run that only uses a student knows nothing of its training.
+        Table("models", Model, ("model_id",), newest_by=("training_run_id",)),
         Table("prompts", Prompt, ("prompt_hash",)),
         Table("trajectories", Trajectory, ("trajectory_id",), newest_by=("attempt",)),
         Table("steps", Step, _STEP, follows="trajectories"),

@@ -17,7 +17,7 @@ from toolkit.agent.report import Report
 from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
 from toolkit.contracts import Limits, Passage
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tasks.minipedia import Minipedia
 
 WORLD = Minipedia(0, 200)
@@ -42,7 +42,7 @@ def make(
         first_thoughts=first_thoughts,
         in_flight=in_flight,
     )
-    retriever = ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
+    retriever = LexicalRetriever.over(Passage(article.title, article.text) for article in WORLD.articles("train"))
     return lake, asyncio.run(generate(lake, tasks, options, retriever, run_kind="generate"))
 
 

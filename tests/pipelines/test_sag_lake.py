@@ -19,7 +19,7 @@ from toolkit.cli.main import run
 from toolkit.contracts import Passage
 from toolkit.dialects import load_dialect
 from toolkit.errors import InputError
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tasks.minipedia import Minipedia
 
 WORLD = Minipedia(0, 200)
@@ -47,7 +47,7 @@ def make(path: Path, policy: PolicyName = "sag", *, samples: int = 2) -> tuple[L
         samples=samples,
         policy=PolicyOptions(policy, sag_samples=4),
     )
-    retriever = ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
+    retriever = LexicalRetriever.over(Passage(article.title, article.text) for article in WORLD.articles("train"))
     return lake, asyncio.run(generate(lake, TASKS, options, retriever, run_kind="generate"))
 
 

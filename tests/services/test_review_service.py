@@ -21,7 +21,7 @@ from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
 from toolkit.contracts import Passage
 from toolkit.errors import InputError, RunError
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tasks.minipedia import Minipedia
 
 pytestmark = pytest.mark.service
@@ -50,7 +50,7 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with a hundred graded trajectories of the oracle."""
     path = tmp_path_factory.mktemp("oracle") / "lake"
     options = GenerateOptions(ModelOptions("oracle", slips=0.4), ftp=False)
-    retriever = ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
+    retriever = LexicalRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
     tasks = list(WORLD.tasks("train", limit=100))
     asyncio.run(generate(open_lake(path, create=True), tasks, options, retriever, run_kind="generate"))
     assert run(["score", "--lake", str(path), "--workers", "1"]) == 0

@@ -110,6 +110,7 @@ class Draft:
             model_id=setup.model_row.model_id,
             dialect=setup.dialect_name,
             system_prompt_hash=setup.prompt_row.prompt_hash,
+            tools_hash=setup.tools_row.prompt_hash if setup.tools_row else None,
             first_thought=thought.text if thought else None,
             first_thought_source=thought.source_id if thought else None,
             sampling=setup.sampling_json(),

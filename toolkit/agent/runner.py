@@ -209,8 +209,9 @@ class Runner:
         setups = [self._plan.setup, *filter(None, [self._plan.setup.first_thoughts])]
         rows: dict[str, Row] = {}
         for setup in setups:
-            rows |= {setup.model_row.model_id: setup.model_row, setup.prompt_row.prompt_hash: setup.prompt_row}
-        return list(rows.values())
+            prompts = [setup.prompt_row, *filter(None, [setup.tools_row])]
+            rows |= {setup.model_row.model_id: setup.model_row, **{row.prompt_hash: row for row in prompts}}
+        return [row for key, row in rows.items() if key not in self._known.models]
 
     def _finish_in_flight(self) -> None:
         self._stopping = self.report.interrupted = True

@@ -43,6 +43,9 @@ COMMANDS: dict[str, Command] = {
         "Main road", "pipelines.review.commands:review_app", "let people review trajectories in Label Studio"
     ),
     "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
+    "train": Command("Students", "trainers.sft.command:train_command", "train a student on a selection"),
+    "evaluate": Command("Students", "pipelines.evaluate:evaluate_command", "test a student on questions, and grade"),
+    "compare": Command("Students", "pipelines.compare:compare_command", "compare evaluations: accuracy, tests, costs"),
     "ask": Command("Look", "pipelines.ask:ask_command", "put one question to one model and watch"),
     "query": Command("Look", "toolkit.cli.query:query_command", "run one SELECT over the tables of a lake"),
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),

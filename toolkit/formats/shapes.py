@@ -47,15 +47,20 @@ def _trl_row(record: TrajectoryRecord, weights: Weights) -> dict[str, object]:
         "final_answer": trajectory.final_answer,
         "answers": task.answers if task else [],
     }
-    if record.tools is not None:
+    if _calls_tools(record):
         row["tools"] = record.tools
     return row
+
+
+def _calls_tools(record: TrajectoryRecord) -> bool:
+    """Whether a trainer should put the tools into the prompt; where code calls them, they stand there in words."""
+    return record.tools is not None and record.trajectory.dialect == TOOL_CALL_DIALECT
 
 
 def _openai_row(record: TrajectoryRecord, weights: Weights) -> dict[str, object]:
     messages = [_openai_message(message, record) for message in to_messages(record, weights)]
     row: dict[str, object] = {"messages": messages}
-    if record.tools is not None:
+    if record.tools is not None and _calls_tools(record):
         row["tools"] = orjson.loads(record.tools)
     return row
 
@@ -127,6 +132,6 @@ SHAPES: dict[str, Shape] = {
 def has_tools(connection: duckdb.DuckDBPyConnection, selection_id: str) -> bool:
     """Whether any kept trajectory needs the columns for tool calls."""
     query = f"""
-        SELECT coalesce(bool_or(dialect = '{TOOL_CALL_DIALECT}' OR tools_hash IS NOT NULL), false) FROM trajectories
+        SELECT coalesce(bool_or(dialect = '{TOOL_CALL_DIALECT}'), false) FROM trajectories
         SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)"""
     return bool(connection.execute(query, [selection_id]).fetchall()[0][0])

@@ -18,6 +18,7 @@ import duckdb
 
 from schemas import TABLES, Table
 from schemas.tables import LINKS
+from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 
@@ -99,6 +100,8 @@ def create_views(
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
+    connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
     connection.execute(f"CREATE VIEW steps_reviewed AS {STEPS_REVIEWED}")
 

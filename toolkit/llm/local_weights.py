@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from schemas.identity import model_id
 from toolkit.contracts import Identity
 from toolkit.errors import InputError
 
@@ -89,6 +90,11 @@ class LocalModel:
         """
         base = digest(self.directory) if self.directory else self._hub_commit()
         return f"{base}+{digest(self.adapter)}" if self.adapter else base
+
+    @property
+    def model_id(self) -> str:
+        """Its id in the lake: of rollouts that it writes as of the row that training leaves of it."""
+        return model_id(self.name, self.revision)
 
     def identity(self, dtype: str) -> Identity:
         """Name and revision, and `dtype` if it was chosen, that is, not `auto`."""

@@ -20,9 +20,10 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from schemas import FinishReason
+from toolkit.chat import ChatEncoder
 from toolkit.contracts import Completion, CompletionRequest, Identity
 from toolkit.errors import InputError, ModelError, RunError
-from toolkit.llm.chat_prompt import check_template, prompt_ids
+from toolkit.llm.chat_prompt import encoder_of, prompt_ids
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.samples import asks_for_copies, copies
 
@@ -37,7 +38,7 @@ class VLLMLocal:
         self.name = local.name
         self._local, self._dtype, self._logprobs = local, dtype, logprobs
         self._engine: AsyncLLM | None = None
-        self._tokenizer: Any = None
+        self._chat: ChatEncoder | None = None
         self._adapter = LoRARequest(local.adapter.name, 1, str(local.adapter.resolve())) if local.adapter else None
         self._numbers = count()
         self._loading = asyncio.Lock()
@@ -54,11 +55,11 @@ class VLLMLocal:
             InputError: the model does not load, or its template will not do.
         """
         async with self._loading:
-            if self._engine is None:
-                engine = await asyncio.to_thread(self._start)
-                self._engine, self._tokenizer = engine, engine.get_tokenizer()
+            if self._chat is None:
+                engine = self._engine or await asyncio.to_thread(self._start)
+                self._engine = engine
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
-        check_template(self.name, self._tokenizer, prefix=prefix)
+                self._chat = encoder_of(self.name, engine.get_tokenizer())
 
     def _start(self) -> AsyncLLM:
         settings: dict[str, Any] = {"model": self._local.source, "dtype": self._dtype}
@@ -87,10 +88,11 @@ class VLLMLocal:
             ModelError: the prompt does not fit, or the template refuses it.
             RunError: the engine has died.
         """
-        if self._engine is None:
+        if self._chat is None:
             await self.prepare(prefix=request.prefix is not None)
         assert self._engine is not None
-        prompt = prompt_ids(self._tokenizer, request.messages, request.prefix)
+        assert self._chat is not None
+        prompt = prompt_ids(self._chat, request.messages, request.prefix)
         room = self._engine.model_config.max_model_len
         if len(prompt) + request.max_tokens > room:
             raise ModelError(

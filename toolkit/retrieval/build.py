@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from toolkit.contracts import Passage
+from toolkit.contracts import Identity, Passage
 from toolkit.errors import InputError, RunError
 from toolkit.lake.layout import sync_directory, sync_file
 from toolkit.retrieval.corpus import Corpus
@@ -33,6 +33,7 @@ from toolkit.retrieval.index import (
     VECTORS_FILE,
     CorpusInfo,
     IndexInfo,
+    check_corpus,
     check_embedder,
     read_info,
     require_chroma,
@@ -76,10 +77,10 @@ class IndexBuild:
             MissingExtraError: Chroma is not installed.
         """
         require_chroma()
-        check_directory(self.directory, self._embedder)
+        check_directory(self.directory, self._embedder.identity)
         self.directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            stack.enter_context(_lock(self.directory))
+            stack.enter_context(lock(self.directory))
             if (self.directory / INFO_FILE).exists():
                 self.info = self._continued(read_info(self.directory))
             else:
@@ -152,25 +153,25 @@ class IndexBuild:
         sync_directory(self.directory)
 
     def _continued(self, found: IndexInfo) -> IndexInfo:
-        check_embedder(self.directory, found, self._embedder)
-        if found.corpus.digest != self._corpus.digest:
-            raise InputError(
-                f"{self.directory}: holds an index of {found.corpus.name} ({found.corpus.n_passages:,} passages, "
-                f"digest {found.corpus.digest}), these are {self._corpus.name} ({self._corpus.n_passages:,} passages, "
-                f"digest {self._corpus.digest}); give each corpus an --index of its own"
-            )
+        check_embedder(self.directory, found, self._embedder.identity)
+        check_corpus(self.directory, found, self._corpus)
         return found
 
     def _write_info(self, info: IndexInfo) -> None:
-        temporary = self.directory / f".{INFO_FILE}.tmp"
-        temporary.write_text(info.model_dump_json(indent=2) + "\n")
-        sync_file(temporary)
-        temporary.replace(self.directory / INFO_FILE)
-        sync_directory(self.directory)
+        write_info(self.directory, info)
         self.info = info
 
 
-def check_directory(directory: Path, embedder: Embedder) -> None:
+def write_info(directory: Path, info: IndexInfo) -> None:
+    """Make `info` what the directory says of itself, at once or not at all."""
+    temporary = directory / f".{INFO_FILE}.tmp"
+    temporary.write_text(info.model_dump_json(indent=2) + "\n")
+    sync_file(temporary)
+    temporary.replace(directory / INFO_FILE)
+    sync_directory(directory)
+
+
+def check_directory(directory: Path, embedder: Identity) -> None:
     """Check, before any passage is read, that an index can be built or continued in `directory`.
 
     Raises:
@@ -205,7 +206,12 @@ _OURS = frozenset({"lock", f".{INFO_FILE}.tmp"})
 """What a build leaves that was killed before it wrote `index.json`."""
 
 
-def _lock(directory: Path) -> IO[bytes]:
+def lock(directory: Path) -> IO[bytes]:
+    """Keep other builds out of `directory` until the file is closed.
+
+    Raises:
+        InputError: another build is in there.
+    """
     file = (directory / "lock").open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

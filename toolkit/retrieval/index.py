@@ -1,9 +1,10 @@
 """An index on disk: what it holds, whether it is complete, and who may search it.
 
-    index.json    format, corpus, embedder, complete or not
-    vectors.f32   vectors so far, while it is being built
-    chroma/       the passages, once it is complete
-    lock          held by the process that builds
+    index.json        format, corpus, embedder, complete or not
+    vectors.f32       vectors so far, while it is being built
+    chroma/           the passages, once it is complete
+    passages.parquet  in their place, if words are compared and nothing is embedded
+    lock              held by the process that builds
 
 Invariant: an index answers only with the embedder that made it, and only when it is complete.
 """
@@ -15,13 +16,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from toolkit.contracts import Identity
+from toolkit.contracts import Identity, Retriever
 from toolkit.errors import InputError, MissingExtraError
+from toolkit.retrieval.corpus import Corpus
 from toolkit.retrieval.embedder import Embedder, load_embedder
 
 FORMAT = 1
 INFO_FILE = "index.json"
 VECTORS_FILE = "vectors.f32"
+PASSAGES_FILE = "passages.parquet"
+LEXICAL = "lexical"
+"""What stands for an embedder where there is none."""
 CHROMA_DIRECTORY = "chroma"
 _ANEW = "remove the directory and run `toolkit index` again"
 
@@ -49,15 +54,20 @@ class IndexInfo(BaseModel):
     """Whether every passage is in and can be searched."""
     corpus: CorpusInfo
     embedder_source: str
-    """What loads the embedder here: `minilm`, a name or a path."""
+    """What loads the embedder here: `minilm`, `lexical`, a name or a path."""
     embedder: dict[str, object]
     """The embedder's identity."""
+
+    @property
+    def is_lexical(self) -> bool:
+        """Whether words are compared, and not vectors."""
+        return self.embedder_source == LEXICAL
 
     @property
     def identity(self) -> Identity:
         """What a search result depends on; enters the identity of runs."""
         return {
-            "retriever": "chroma",
+            "retriever": "lexical" if self.is_lexical else "chroma",
             "format": self.format,
             "corpus": self.corpus.digest,
             "n_passages": self.corpus.n_passages,
@@ -87,6 +97,22 @@ def read_info(directory: Path) -> IndexInfo:
     return info
 
 
+def open_retriever(directory: Path) -> Retriever:
+    """What searches the index in `directory`.
+
+    Raises:
+        InputError: no index, one that is not complete, or its embedder is not what it was.
+        MissingExtraError: what it needs is not installed.
+    """
+    if read_info(directory).is_lexical:
+        from toolkit.retrieval.lexical_index import open_lexical
+
+        return open_lexical(directory)
+    from toolkit.retrieval.retriever import ChromaRetriever
+
+    return ChromaRetriever(directory)
+
+
 def open_info(directory: Path) -> IndexInfo:
     """What `directory` holds, if it can be searched.
 
@@ -100,7 +126,8 @@ def open_info(directory: Path) -> IndexInfo:
             f"{directory}: the index of {info.corpus.name} is not complete; run `toolkit index` with the same "
             f"passages and --index again, it goes on where it stopped"
         )
-    require_chroma()
+    if not info.is_lexical:
+        require_chroma()
     return info
 
 
@@ -122,24 +149,38 @@ def embedder_of(directory: Path, info: IndexInfo) -> Embedder:
         MissingExtraError: its libraries are not installed.
     """
     embedder = load_embedder(info.embedder_source)
-    check_embedder(directory, info, embedder)
+    check_embedder(directory, info, embedder.identity)
     return embedder
 
 
-def check_embedder(directory: Path, info: IndexInfo, embedder: Embedder) -> None:
-    """Check that `embedder` is the one that made the index.
+def check_corpus(directory: Path, info: IndexInfo, corpus: Corpus) -> None:
+    """Check that `corpus` is what the index holds.
+
+    Raises:
+        InputError: it is not.
+    """
+    if info.corpus.digest != corpus.digest:
+        raise InputError(
+            f"{directory}: holds an index of {info.corpus.name} ({info.corpus.n_passages:,} passages, "
+            f"digest {info.corpus.digest}), these are {corpus.name} ({corpus.n_passages:,} passages, "
+            f"digest {corpus.digest}); give each corpus an --index of its own"
+        )
+
+
+def check_embedder(directory: Path, info: IndexInfo, embedder: Identity) -> None:
+    """Check that the embedder of that identity is the one that made the index.
 
     Raises:
         InputError: it is not; the message describes both.
     """
-    if info.embedder != embedder.identity:
+    if info.embedder != embedder:
         raise InputError(
-            f"{directory}: made with the embedder {describe(info.embedder)}, this is {describe(embedder.identity)}; "
+            f"{directory}: made with the embedder {describe(info.embedder)}, this is {describe(embedder)}; "
             f"use the first (--embedder {info.embedder_source}), or index the passages into another directory"
         )
 
 
 def describe(embedder: Identity) -> str:
     """An embedder's identity in one line."""
-    rest = {key: value for key, value in embedder.items() if key not in ("name", "revision") and value != ""}
-    return f"{embedder.get('name')} ({embedder.get('revision')}; {', '.join(f'{k} {v}' for k, v in rest.items())})"
+    rest = [f"{k} {v}" for k, v in embedder.items() if k not in ("name", "revision") and v != ""]
+    return f"{embedder.get('name')} ({'; '.join([str(embedder.get('revision')), *rest])})"

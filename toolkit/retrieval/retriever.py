@@ -56,7 +56,7 @@ class ChromaRetriever:
         info = open_info(directory)
         if embedder is None:
             embedder = embedder_of(directory, info)
-        check_embedder(directory, info, embedder)
+        check_embedder(directory, info, embedder.identity)
         self.identity: Identity = info.identity
         self._path = directory / CHROMA_DIRECTORY
         self._embedder = embedder

@@ -2,7 +2,9 @@
 
 It is an `LLM` like any other: it reads the messages of a request and writes one turn. It may
 state the result of a lookup only if that text stands in an observation that it has received;
-what retrieval does not find, it does not know. A set share of its turns slip as real models do:
+what retrieval does not find, it does not know. The one exception is asked for: with `recall`, its chains
+of thought state that share of all facts from memory, as those of a large model do, for chain-of-thought
+distillation has nothing to teach otherwise. A set share of its turns slip as real models do:
 a query that misses, code that does not run, a turn without code, a wrong last step.
 Invariant: its answers depend on seed, question and messages only, never on timing.
 Not covered: language. Its thoughts are templates; what it can show is mechanism, not style.
@@ -38,20 +40,32 @@ class _Known:
 
 
 class OracleTeacher:
-    """Follows the plans of `tasks`; `slips` is the share of turns that go wrong, in [0, 1]."""
+    """Follows the plans of `tasks`.
+
+    Args:
+        tasks: what it has plans of.
+        dialect: how it speaks as an agent.
+        slips: share of turns that go wrong, in [0, 1].
+        seed: of slips and wordings.
+        recall: share of facts that chains of thought state from memory, in [0, 1].
+    """
 
     name = "oracle"
 
-    def __init__(self, tasks: Iterable[Task], dialect: CodeDialect, *, slips: float = 0.1, seed: int = 0) -> None:
-        if not 0 <= slips <= 1:
-            raise InputError(f"slips is a share between 0 and 1, got {slips}")
-        self._dialect, self._slips, self._seed = dialect, slips, seed
+    def __init__(
+        self, tasks: Iterable[Task], dialect: CodeDialect, *, slips: float = 0.1, seed: int = 0, recall: float = 0.0
+    ) -> None:
+        for what, share in (("slips", slips), ("recall", recall)):
+            if not 0 <= share <= 1:
+                raise InputError(f"{what} is a share between 0 and 1, got {share}")
+        self._dialect, self._slips, self._seed, self._recall = dialect, slips, seed, recall
         self._known = {task.question: _known(task) for task in tasks}
 
     @property
     def identity(self) -> Identity:
-        """Version, slips and seed."""
-        return {"model": self.name, "revision": VERSION, "slips": self._slips, "seed": self._seed}
+        """Version, slips and seed; recall where there is any."""
+        recall = {"recall": self._recall} if self._recall else {}
+        return {"model": self.name, "revision": VERSION, "slips": self._slips, "seed": self._seed, **recall}
 
     async def prepare(self, *, prefix: bool) -> None:
         """Always ready; it continues any prefix."""
@@ -86,10 +100,14 @@ class OracleTeacher:
         draw = random.Random(f"{self._seed}:{known.task_id}:{request.seed}:{sample}:{len(written)}")
         system = "".join(message.content for message in request.messages if message.role == "system")
         if "final_answer" not in system:
-            return chain_of_thought(known.plan, received[0], draw, self._slips)
+            return chain_of_thought(known.plan, received[0], draw, self._slips, self._remembers)
         facts = read_facts(known.plan, "\n".join(received[1:]))
         thought, code = self._act(known.plan, facts, "\n".join(written), draw)
         return self._say(request.prefix, thought, code, draw)
+
+    def _remembers(self, lookup: Lookup) -> bool:
+        """Whether a fact is remembered: of the same fact always the same."""
+        return random.Random(f"{self._seed}:{lookup.title}:{lookup.answer}").random() < self._recall
 
     def _act(self, plan: Plan, facts: Facts, written: str, draw: random.Random) -> tuple[str, str]:
         """Thought and code of the next step."""

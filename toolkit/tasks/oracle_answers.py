@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan, stands_in
@@ -28,8 +29,8 @@ class Facts:
         return _REFERENCE.sub(lambda match: self.results[int(match[1]) - 1] or "it", text)
 
 
-def read_facts(plan: Plan, text: str) -> Facts:
-    """What `text` says of the plan: a lookup is known if its value stands in `text`.
+def read_facts(plan: Plan, text: str, remembered: Callable[[Lookup], bool] = lambda lookup: False) -> Facts:
+    """What `text` says of the plan: a lookup is known if its value stands in `text`, or is `remembered`.
 
     Where the gold sentence is annotated, that sentence must stand there; a bare value may
     stand in a text by chance.
@@ -40,6 +41,7 @@ def read_facts(plan: Plan, text: str) -> Facts:
         ready = all(results[number - 1] is not None for number in operation.referenced())
         if isinstance(operation, Lookup):
             stated = operation.sentence in text if operation.sentence else stands_in(operation.answer, text)
+            stated = stated or remembered(operation)
             results.append(operation.answer if ready and stated else None)
             if ready and not stated:
                 possible.append(operation)

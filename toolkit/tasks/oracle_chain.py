@@ -1,13 +1,14 @@
 """How the oracle thinks without acting: a plan in words, then what it can say of each step.
 
 The first paragraph says what is needed and states no fact; it is what first-thought
-prefixing takes. Without passages the oracle knows nothing but arithmetic, and slips at that.
+prefixing takes. Without passages the oracle knows arithmetic, at which it slips, and what it remembers.
 """
 
 from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
 from toolkit.tasks.oracle_answers import Facts, read_facts
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
@@ -15,9 +16,11 @@ from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 _REFERENCE = re.compile(r"#(\d+)")
 
 
-def chain_of_thought(plan: Plan, read: str, draw: random.Random, slips: float) -> str:
+def chain_of_thought(
+    plan: Plan, read: str, draw: random.Random, slips: float, remembered: Callable[[Lookup], bool]
+) -> str:
     """The whole text; `read` is the user turn, which may hold passages, and `slips` the share of slips."""
-    facts = read_facts(plan, read)
+    facts = read_facts(plan, read, remembered)
     paragraphs = [_outline(plan, draw)]
     paragraphs += [_worked(operation, facts, index) for index, operation in enumerate(plan.operations)]
     answer = facts.results[-1] or "unknown"

@@ -12,7 +12,7 @@ from tiny_model import CONTEXT_TOKENS, make_tiny_adapter, make_tiny_model
 
 from toolkit.contracts import Completion
 from toolkit.errors import InputError, ModelError
-from toolkit.llm.chat_prompt import prompt_ids
+from toolkit.llm.chat_prompt import encoder_of, prompt_ids
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.transformers_local import TransformersLLM
 from toolkit.llm.transformers_local.sampling import choose, draws
@@ -153,7 +153,7 @@ def test_logprobs_are_those_that_the_model_gives(base: Path) -> None:
     async def use(llm: TransformersLLM) -> None:
         found = await one(llm, replace(ASKED, temperature=0.7, seed=2, prefix="I "))
         loaded = llm._load()
-        prompt = prompt_ids(loaded.tokenizer, ASKED.messages, "I ")
+        prompt = prompt_ids(encoder_of("tiny", loaded.tokenizer), ASKED.messages, "I ")
         assert found.token_ids
         assert found.logprobs
         with torch.inference_mode():

@@ -24,12 +24,17 @@ TASK = Task(
 
 
 def turn(
-    *later: str, system: str = "call final_answer(x)", seed: int = 0, slips: float = 0.0, prefix: str | None = None
+    *later: str,
+    system: str = "call final_answer(x)",
+    seed: int = 0,
+    slips: float = 0.0,
+    prefix: str | None = None,
+    recall: float = 0.0,
 ) -> str:
     roles = ("assistant", "user")
     messages = [ChatMessage("system", system), ChatMessage("user", TASK.question)]
     messages += [ChatMessage(roles[index % 2], text) for index, text in enumerate(later)]  # type: ignore[arg-type]
-    oracle = OracleTeacher([TASK], DIALECT, slips=slips)
+    oracle = OracleTeacher([TASK], DIALECT, slips=slips, recall=recall)
     (completion,) = asyncio.run(oracle.complete(CompletionRequest(tuple(messages), seed=seed, prefix=prefix)))
     return completion.text
 
@@ -64,6 +69,34 @@ def test_a_chain_of_thought_opens_with_a_plan_and_knows_no_facts() -> None:
     assert "1920" not in text
     assert "Who wrote Dunes?" in text.split("\n\n")[0]
     assert text.endswith("Final answer: unknown")
+
+
+def test_a_chain_of_thought_states_what_it_remembers_but_not_in_its_first_paragraph() -> None:
+    text = turn(system="Think step by step.", recall=1.0)
+    assert text.endswith("The calculation is 2000 - 1920.\n\nFinal answer: 80")
+    assert "When was Bo Ra born? 1920." in text
+    assert "1920" not in text.split("\n\n")[0]
+
+
+def test_an_agent_remembers_nothing() -> None:
+    assert turn(recall=1.0) == turn()
+
+
+def test_recall_is_a_share_of_all_facts_and_the_same_for_equal_seeds() -> None:
+    tasks = list(Minipedia(0, 500).tasks("train", 400))
+
+    def answered(recall: float) -> list[bool]:
+        oracle = OracleTeacher(tasks, DIALECT, slips=0.0, recall=recall)
+        asked = [(ChatMessage("system", "Think."), ChatMessage("user", task.question)) for task in tasks]
+        said = [asyncio.run(oracle.complete(CompletionRequest(messages)))[0].text for messages in asked]
+        return [text.endswith(f"Final answer: {task.answers[0]}") for text, task in zip(said, tasks, strict=True)]
+
+    facts = [index for index, task in enumerate(tasks) if task.evidence]
+    shares = [sum(answered(recall)[index] for index in facts) / len(facts) for recall in (0.0, 0.5, 1.0)]
+    assert shares[0] == 0
+    assert 0.1 < shares[1] < 0.5  # several facts must all be remembered
+    assert shares[2] == 1
+    assert answered(0.5) == answered(0.5)
 
 
 def test_it_continues_a_prefix() -> None:

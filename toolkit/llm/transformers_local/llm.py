@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 import torch
 
+from toolkit.chat import ChatEncoder
 from toolkit.contracts import Completion, CompletionRequest, Identity
 from toolkit.errors import ModelError
-from toolkit.llm.chat_prompt import check_template, prompt_ids
+from toolkit.llm.chat_prompt import encoder_of, prompt_ids
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.samples import asks_for_copies, copies
 from toolkit.llm.transformers_local.batching import RowBatcher
@@ -42,6 +43,7 @@ class TransformersLLM:
         self.name = local.name
         self._local, self._dtype, self._device, self._logprobs = local, dtype, device, logprobs
         self._loaded: Loaded | None = None
+        self._chat: ChatEncoder | None = None
         self._cancelled = threading.Event()
         self._batcher = RowBatcher(self._write, max_rows=max_rows)
         # For requests without a seed.
@@ -60,7 +62,7 @@ class TransformersLLM:
         """
 
         def work() -> None:
-            check_template(self.name, self._load().tokenizer, prefix=prefix)
+            self._chat = encoder_of(self.name, self._load().tokenizer)
             _ = self._local.revision  # reads all weights: here, not in the event loop
 
         await self._batcher.in_thread(work)
@@ -71,10 +73,11 @@ class TransformersLLM:
         Raises:
             ModelError: the prompt does not fit, the template refuses it, or memory ran out.
         """
-        if self._loaded is None:
+        if self._chat is None:
             await self.prepare(prefix=request.prefix is not None)
         loaded = self._load()
-        prompt = prompt_ids(loaded.tokenizer, request.messages, request.prefix)
+        assert self._chat is not None
+        prompt = prompt_ids(self._chat, request.messages, request.prefix)
         if len(prompt) + request.max_tokens > loaded.context_tokens:
             raise ModelError(
                 f"{len(prompt)} tokens of prompt and {request.max_tokens} to write do not fit into the "
@@ -115,4 +118,4 @@ class TransformersLLM:
         """End the batch that is running at its next token, and let the model go."""
         self._cancelled.set()
         await self._batcher.close()
-        self._loaded = None
+        self._loaded = self._chat = None

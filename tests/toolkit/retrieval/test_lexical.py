@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.contracts import Passage, Retriever
-from toolkit.errors import InputError
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.errors import InputError, RunError
+from toolkit.retrieval.build import check_directory
+from toolkit.retrieval.corpus import Corpus, survey
+from toolkit.retrieval.index import open_retriever
+from toolkit.retrieval.lexical import LexicalRetriever
+from toolkit.retrieval.lexical_index import build_lexical
 
 PASSAGES = [
     Passage("Orla", "Orla is a town on the river Ven. Its mayor is Ada Brandt."),
@@ -21,7 +26,7 @@ PASSAGES = [
 
 
 def search(query: str, k: int = 3) -> list[Passage]:
-    retriever: Retriever = ExactRetriever(PASSAGES)
+    retriever: Retriever = LexicalRetriever.over(PASSAGES)
     (found,) = asyncio.run(retriever.search([query], k))
     return found
 
@@ -60,14 +65,50 @@ def test_a_passage_is_found_by_its_own_words_with_score_1() -> None:
 
 
 def test_equal_passages_count_once_and_the_order_given_does_not_matter() -> None:
-    doubled = ExactRetriever([*PASSAGES, *PASSAGES])
-    assert doubled.identity == ExactRetriever(PASSAGES).identity
-    backwards = ExactRetriever(PASSAGES[::-1])
+    doubled = LexicalRetriever.over([*PASSAGES, *PASSAGES])
+    assert doubled.identity == LexicalRetriever.over(PASSAGES).identity
+    backwards = LexicalRetriever.over(PASSAGES[::-1])
     assert asyncio.run(backwards.search(["the river"], 9)) == asyncio.run(doubled.search(["the river"], 9))
 
 
 def test_bad_requests_are_refused() -> None:
     with pytest.raises(InputError, match="holds no passage"):
-        ExactRetriever([])
+        LexicalRetriever.over([])
     with pytest.raises(ValueError, match="at least 1"):
         search("Orla", k=0)
+
+
+def corpus(*passages: Passage) -> Corpus:
+    return survey("towns", lambda: passages)
+
+
+def test_an_index_of_words_answers_as_its_passages_do(tmp_path: Path) -> None:
+    info = build_lexical(tmp_path / "index", corpus(*PASSAGES))
+    retriever = open_retriever(tmp_path / "index")
+    for query in ("Orla", "the river", "chemist", "zebra"):
+        assert asyncio.run(retriever.search([query], 3)) == [search(query)]
+    assert retriever.identity == info.identity
+    assert info.identity["retriever"] == "lexical"
+
+
+def test_an_index_of_words_is_made_once_and_holds_one_corpus(tmp_path: Path) -> None:
+    first = build_lexical(tmp_path, corpus(*PASSAGES))
+    before = (tmp_path / "passages.parquet").stat().st_mtime_ns
+    assert build_lexical(tmp_path, corpus(*PASSAGES)) == first
+    assert (tmp_path / "passages.parquet").stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="give each corpus an --index of its own"):
+        build_lexical(tmp_path, corpus(*PASSAGES[1:]))
+    assert asyncio.run(open_retriever(tmp_path).search(["Orla"], 1))[0][0].title == "Orla"
+
+
+def test_a_damaged_index_of_words_says_so(tmp_path: Path) -> None:
+    build_lexical(tmp_path, corpus(*PASSAGES))
+    (tmp_path / "passages.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunError, match=r"passages\.parquet: cannot be read"):
+        asyncio.run(open_retriever(tmp_path).search(["Orla"], 1))
+
+
+def test_words_and_vectors_do_not_mix_in_one_index(tmp_path: Path) -> None:
+    build_lexical(tmp_path, corpus(*PASSAGES))
+    with pytest.raises(InputError, match="made with the embedder lexical"):
+        check_directory(tmp_path, {"name": "another", "revision": "1"})

@@ -1,0 +1,46 @@
+"""Tokenizers of transformers by name or path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError, MissingExtraError
+
+
+def load_tokenizer(source: str) -> Any:
+    """The tokenizer of a model: a directory, or a name of the Hub with or without `@REVISION`.
+
+    Raises:
+        InputError: it cannot be loaded, or has no chat template.
+        MissingExtraError: transformers is not installed.
+    """
+    path = Path(source).expanduser()
+    if not path.is_dir() and source.startswith((".", "/", "~")):
+        raise InputError(f"there is no directory {source} with a tokenizer")
+    name, _, revision = (str(path), "", "") if path.is_dir() else source.partition("@")
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError("transformers", "local", f"the tokenizer of {source}") from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"cannot load the tokenizer of {source}: {reason}; a directory may be named instead"
+        ) from error
+    except Exception as error:
+        # A damaged tokenizer.json: tokenizers raises a bare Exception.
+        if type(error) is not Exception:
+            raise
+        raise InputError(f"cannot load the tokenizer of {source}: {error}") from error
+    if not getattr(tokenizer, "chat_template", None):
+        raise InputError(f"the tokenizer of {source} has no chat template; one stands in chat_template.jinja beside it")
+    return tokenizer
+
+
+def tokenizer_name(source: str) -> str:
+    """As recorded: the last part of a path, or the whole name of the Hub."""
+    path = Path(source).expanduser()
+    return path.resolve().name if path.is_dir() else source

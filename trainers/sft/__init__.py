@@ -1,0 +1,1 @@
+"""Supervised fine-tuning of students: TRL and peft, with a weight for every token."""

@@ -1,0 +1,101 @@
+"""The tiny base model, from nothing: its tokenizer, its random weights, and what it reads.
+
+    python -m trainers.tiny --out DIR [--tokens 6000000]
+
+It is to students what a pretrained model is in the paper: it can read and quote, and has seen no tool, no plan and
+no chain of thought. The one that is shipped (`hf:tiny`, `--base tiny`) was made by this command.
+Why these settings: docs/decisions.md. Muon: Jordan et al. 2024.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from toolkit.chat import ChatEncoder, Turn
+from toolkit.contracts import Passage, Tool
+from toolkit.retrieval.lexical import LexicalRetriever
+from toolkit.tools import web_search
+from trainers.sft.rows import as_table
+from trainers.sft.run import TrainResult, train_rows
+from trainers.sft.settings import TrainSettings
+from trainers.tiny.copying import Chat, copying_chat
+from trainers.tiny.reading import reading_chats
+from trainers.tiny.tokenizer import make_tokenizer
+from trainers.tiny.vocabulary import sample_texts
+
+CONTEXT_TOKENS = 4_096
+LEARNED_TOKENS = 1_400
+COPYING_SHARE = 0.3
+TOKENS_A_CHAT = 253
+"""Measured; says how many chats make so many tokens."""
+SETTINGS = TrainSettings(
+    method="full",
+    epochs=1,
+    batch_tokens=1_024,
+    context_weight=0.2,
+    optimizer="muon",
+    learning_rate=5e-3,
+    muon_learning_rate=0.01,
+    adam_beta2=0.98,
+    schedule="wsd",
+    warmup=0.03,
+    decay_share=0.3,
+    log_steps=50,
+    save_steps=500,
+)
+
+
+def make_base(out: Path, *, tokens: int, seed: int = 0) -> TrainResult:
+    """Make the model in `out`; about `tokens` are read."""
+    tokenizer = make_tokenizer(sample_texts(), _tools(), n_tokens=LEARNED_TOKENS, context_tokens=CONTEXT_TOKENS)
+    encoder = ChatEncoder(tokenizer)
+    chats = list(islice(pretraining_chats(seed), tokens // TOKENS_A_CHAT))
+    encoded = encoder.rows([_turns(chat) for chat in chats])
+    rows = as_table(row for found in encoded if isinstance(found, list) for row in found)
+    return train_rows(rows, None, tokenizer, _random_model(tokenizer, seed), SETTINGS, out)
+
+
+def pretraining_chats(seed: int) -> Iterator[Chat]:
+    """What the base reads, without end."""
+    draw = random.Random(f"pretraining {seed}")
+    reading = reading_chats(draw)
+    while True:
+        yield copying_chat(draw) if draw.random() < COPYING_SHARE else next(reading)
+
+
+def _turns(chat: Chat) -> list[Turn]:
+    return [Turn(role, text, weight=float(role == "assistant")) for role, text in chat]  # type: ignore[arg-type]
+
+
+def _tools() -> list[Tool]:
+    """Those of an agent that searches."""
+    return [web_search(LexicalRetriever.over([Passage("", "")]))]
+
+
+def _random_model(tokenizer: Any, seed: int) -> Any:
+    """About a million weights; widths as in the probes of tiny agents."""
+    torch.manual_seed(seed)
+    config: Any = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=CONTEXT_TOKENS,
+        tie_word_embeddings=True,
+        initializer_range=0.06,
+        rope_theta=10_000.0,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        dtype="float32",
+    )
+    return Qwen2ForCausalLM(config)
