@@ -15,7 +15,6 @@ from datetime import timedelta
 import duckdb
 
 from pipelines.parts import SandboxChoice, build_sandbox
-from pipelines.provenance import finished, start_run
 from pipelines.review.annotations import Read, read_tasks
 from pipelines.review.edited import Edit, Rebuilt, check_edit, lacks_tools, rebuild
 from pipelines.review.recorded_tools import RecordedTools
@@ -28,6 +27,7 @@ from toolkit.errors import RecordError
 from toolkit.lake.lake import Lake
 from toolkit.lake.literal import literal
 from toolkit.lake.records import TrajectoryRecord, read_records
+from toolkit.lake.runs import finished, start_run
 
 _MOMENT = timedelta(microseconds=1)
 _CONTENT = ("verdict", "rating", "comment", "edited_code")
