@@ -50,7 +50,7 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with a hundred graded trajectories of the oracle."""
     path = tmp_path_factory.mktemp("oracle") / "lake"
     options = GenerateOptions(ModelOptions("oracle", slips=0.4), ftp=False)
-    retriever = LexicalRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
+    retriever = LexicalRetriever.over(Passage(article.title, article.text) for article in WORLD.articles("train"))
     tasks = list(WORLD.tasks("train", limit=100))
     asyncio.run(generate(open_lake(path, create=True), tasks, options, retriever, run_kind="generate"))
     assert run(["score", "--lake", str(path), "--workers", "1"]) == 0
