@@ -10,14 +10,14 @@ whomever. Not covered: actions that are not Python (imported ReAct text, tool ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.review.recorded_tools import NOT_AVAILABLE, RecordedTools
+from pipelines.review.recorded_tools import RecordedTools, not_here
 from schemas import Row, Step, StopReason, ToolCall, Trajectory
 from schemas.identity import canonical_json, content_hash, derive_id
 from schemas.rollups import roll_ups
-from toolkit.contracts import Outcome, Sandbox, Session, ToolUse
+from toolkit.contracts import Outcome, Sandbox, Session, Tool, ToolUse
 from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import RecordError
@@ -209,6 +209,7 @@ def _trajectory(work: _Work, run_id: str) -> Trajectory:
     return parent.model_copy(update=update)
 
 
-def lacks_tools(steps: Sequence[Step]) -> bool:
-    """Whether a step failed because a tool was not here."""
-    return any(NOT_AVAILABLE in (step.error or "") for step in steps)
+def lacked(steps: Sequence[Step], tools: Iterable[Tool]) -> bool:
+    """Whether a step failed because one of these tools was not here, and would be answered now."""
+    wanted = [not_here(tool.name) for tool in tools if tool.effect != "write"]
+    return any(said in (step.error or "") for step in steps for said in wanted)

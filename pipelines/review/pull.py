@@ -16,7 +16,7 @@ import duckdb
 
 from pipelines.parts import SandboxChoice, build_sandbox
 from pipelines.review.annotations import Read, read_tasks
-from pipelines.review.edited import Edit, Rebuilt, check_edit, lacks_tools, rebuild
+from pipelines.review.edited import Edit, Rebuilt, check_edit, lacked, rebuild
 from pipelines.review.recorded_tools import RecordedTools
 from pipelines.review.server import ReviewServer
 from schemas import Review
@@ -100,7 +100,7 @@ async def take_in(
         held = {_key(row): row for row in _held(connection, title)}
         said = {_key(row): row for row in read.reviews if (row.trajectory_id, row.attempt) in current}
         rows = _changes(pulled, held, said)
-        edits = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), has_tools=bool(tools))
+        edits = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), tools)
         run = start_run(
             "review",
             identity={"review": title, "lake": lake.identity.id},
@@ -158,11 +158,11 @@ def _words(row: Review) -> tuple[object, ...]:
 
 
 def _edits(
-    connection: duckdb.DuckDBPyConnection, reviews: Iterable[Review], *, has_tools: bool
+    connection: duckdb.DuckDBPyConnection, reviews: Iterable[Review], tools: Mapping[str, Tool]
 ) -> list[tuple[Edit, int]]:
     """Edits that led to no trajectory yet, each with the attempt that it would be.
 
-    With tools, also those whose trajectory called one that was not here.
+    Also those whose trajectory called one of `tools` when it was not here.
     """
     codes: dict[tuple[str, int, str, str], dict[int, str]] = {}
     for row in reviews:
@@ -179,7 +179,7 @@ def _edits(
         old = there.get(trajectory_id)
         if old is None:
             found.append((edit, 0))
-        elif has_tools and lacks_tools(old.steps):
+        elif lacked(old.steps[edit.first :], tools.values()):
             found.append((edit, old.trajectory.attempt + 1))
     return found
 

@@ -25,6 +25,11 @@ NOT_AVAILABLE = "ToolNotAvailableError"
 """Name of the error of a call that nothing can answer."""
 
 
+def not_here(name: str) -> str:
+    """How the error of a call begins whose tool was not given."""
+    return f"{NOT_AVAILABLE}: {name} is not here"
+
+
 class RecordedTools:
     """The tools of some trajectories, one of which is run at a time.
 
@@ -68,11 +73,13 @@ class RecordedTools:
             live = self._live.get(tool.name)
             if live is not None and live.effect != "write" and self._own is None:
                 return await live.call(*args, **kwargs)
-            what = "is a tool that writes" if live is not None else "is not here"
-            raise _error(
-                NOT_AVAILABLE,
-                f"{tool.name} {what}, and this call was not recorded; the tool cannot be asked in a review",
-            )
+            if live is None:
+                what = not_here(tool.name)
+            elif live.effect == "write":
+                what = f"{NOT_AVAILABLE}: {tool.name} is a tool that writes"
+            else:
+                what = f"{NOT_AVAILABLE}: {tool.name} is asked behind the edit only"
+            raise _recorded_error(f"{what}, and this call was not recorded; the tool cannot be asked in a review")
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         return replace(tool, call=call)
@@ -86,7 +93,9 @@ class RecordedTools:
             if found is not None:
                 self._own.remove(found)
             return found
-        return next((call for call in self._calls if call.name == name and _arguments(call) == asked), None)
+        # That a tool was not here says nothing about what it answers; an edited trajectory may have recorded that.
+        answered = (call for call in self._calls if not (call.error or "").startswith(NOT_AVAILABLE))
+        return next((call for call in answered if call.name == name and _arguments(call) == asked), None)
 
 
 def _can_be_called(name: str) -> bool:
@@ -101,14 +110,15 @@ def _arguments(call: ToolCall) -> str:
 
 def _result(call: ToolCall) -> object:
     if call.error is not None:
-        name, _, message = call.error.partition(": ")
-        raise _error(name if name.isidentifier() else "RuntimeError", message or call.error)
+        raise _recorded_error(call.error)
     return json.loads(call.result) if call.result is not None else None
 
 
-def _error(name: str, message: str) -> Exception:
-    kind: type[Exception] = type(name, (Exception,), {})
-    return kind(message)
+def _recorded_error(said: str) -> Exception:
+    """The exception that `said`, its name and message, is shown for."""
+    name, _, message = said.partition(": ")
+    kind: type[Exception] = type(name if name.isidentifier() else "RuntimeError", (Exception,), {})
+    return kind(message or said)
 
 
 def _absent(name: str, calls: Sequence[ToolCall], prompt: str | None) -> Tool:

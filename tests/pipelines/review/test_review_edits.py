@@ -160,6 +160,32 @@ def test_a_tool_that_writes_is_never_called_in_a_review(lake: Lake, tools: dict[
     assert "PUBLISHED" not in called.read_text()
 
 
+def test_pulling_again_with_tools_repeats_no_edit_that_they_cannot_help(
+    lake: Lake, tools: dict[str, Tool], called: Path
+) -> None:
+    writes = export(lake, edit(1, "print(publish('news'))"))
+    absent = export(lake, edit(1, "print(people('Cor'))"), minutes=1)
+    assert len(take(lake, writes, tools).edited) == 1
+    assert take(lake, writes, tools).commit is None
+    only_publish = {"publish": tools["publish"]}
+    assert len(take(lake, absent, only_publish).edited) == 1
+    assert take(lake, absent, only_publish).commit is None
+    assert "PUBLISHED" not in called.read_text()
+
+
+def test_an_edit_behind_a_step_that_lacked_its_tool_is_run_once(lake: Lake, tools: dict[str, Tool]) -> None:
+    [first] = take(lake, export(lake, edit(1, "print(people('Cor'))"))).edited
+    parent = record_of(lake, first.trajectory.trajectory_id)
+    result = [{"from_name": "edit_2", "value": {"text": ["final_answer(people('Cor'))"]}}]
+    words = [{"id": 1, "completed_by": 1, "updated_at": NOW.isoformat(), "result": result}]
+    tasks = [{"id": 2, "data": card(parent, lake.identity.id, None), "annotations": words}]
+    # The recorded failure of the call says nothing about what the tool, which is here now, answers.
+    edited = next(each for each in take(lake, tasks, tools).edited if each.trajectory.parent_step == 2)
+    assert (edited.trajectory.final_answer, edited.differs) == ("5", [])
+    assert "people is not here" in str(edited.steps[1].observation)
+    assert take(lake, tasks, tools).commit is None
+
+
 def test_a_past_that_comes_out_otherwise_is_told(lake: Lake) -> None:
     record = record_of(lake)
     with lake.write("test") as batch:
