@@ -116,9 +116,9 @@ def pull_command(
     people, graders = people_agreement(connection, project), grader_agreement(connection, project)
     connection.close()
     if json:
-        print_json(_pulled_json(pulled, project, people, graders))
+        print_json({"dry_run": dry_run, **_pulled_json(pulled, project, people, graders)})
     else:
-        _print_pulled(pulled, people, graders, opened)
+        _print_pulled(pulled, people, graders, opened, dry_run=dry_run)
     for fault in pulled.faults[:SHOWN_FAULTS]:
         note(f"not read: {fault}")
     if len(pulled.faults) > SHOWN_FAULTS:
@@ -134,6 +134,7 @@ def _pulled_json(
         "commit": pulled.commit,
         "reviews": {"new": pulled.new, "changed": pulled.changed, "withdrawn": pulled.withdrawn},
         "outdated": pulled.outdated,
+        "edits": pulled.edits,
         "edited": [
             {
                 "trajectory_id": each.trajectory.trajectory_id,
@@ -151,8 +152,10 @@ def _pulled_json(
     }
 
 
-def _print_pulled(pulled: Pulled, people: list[Alpha], graders: list[GraderAgreement], lake: Lake) -> None:
-    counts = [pulled.new, pulled.changed, pulled.withdrawn, len(pulled.edited)]
+def _print_pulled(
+    pulled: Pulled, people: list[Alpha], graders: list[GraderAgreement], lake: Lake, *, dry_run: bool
+) -> None:
+    counts = [pulled.new, pulled.changed, pulled.withdrawn, pulled.edits]
     print_table(["new reviews", "changed", "taken back", "edited trajectories"], [counts])
     rows = [[each.of, each.units, each.verdicts, each.alpha] for each in people]
     print_table(["people on", "judged by two or more", "verdicts", "Krippendorff's alpha"], rows)
@@ -170,7 +173,10 @@ def _print_pulled(pulled: Pulled, people: list[Alpha], graders: list[GraderAgree
             note(f"  steps {rebuilt.differs} before the edit, run again, printed something else than was recorded")
     if pulled.outdated:
         note(f"{pulled.outdated:,} annotated trajectories are not current any more: their reviews are left out")
-    note(f"commit {pulled.commit}" if pulled.commit is not None else "nothing was new")
+    if dry_run:
+        note("nothing was written or run; agreement is that of the words in the lake")
+    else:
+        note(f"commit {pulled.commit}" if pulled.commit is not None else "nothing was new")
     if pulled.edited:
         note(f"next: toolkit score --lake {lake.path}")
 

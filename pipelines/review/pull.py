@@ -47,11 +47,14 @@ class Pulled:
     """Rows whose word was taken back."""
     outdated: int = 0
     """Annotated tasks whose trajectory is not current any more: it was tried again, or is gone."""
+    edits: int = 0
+    """Edited actions that lead to a trajectory, or would in a dry run."""
     edited: list[Rebuilt] = field(default_factory=list)
+    """What they led to; empty in a dry run."""
     faults: list[str] = field(default_factory=list)
     """What could not be read or run."""
     commit: int | None = None
-    """None: nothing was new."""
+    """None: nothing was new, or it was a dry run."""
 
 
 async def pull(
@@ -100,7 +103,9 @@ async def take_in(
         held = {_key(row): row for row in _held(connection, title)}
         said = {_key(row): row for row in read.reviews if (row.trajectory_id, row.attempt) in current}
         rows = _changes(pulled, held, said)
-        edits = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), tools)
+        wanted = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), tools)
+        edits = _runnable(connection, wanted, pulled.faults)
+        pulled.edits = len(edits)
         run = start_run(
             "review",
             identity={"review": title, "lake": lake.identity.id},
@@ -108,7 +113,7 @@ async def take_in(
             input_commit=snapshot.number,
         )
         if edits and not dry_run:
-            pulled.edited = await _rebuild(connection, edits, tools, sandbox, pulled.faults, run.run_id)
+            pulled.edited = await _rebuild(edits, tools, sandbox, run.run_id)
     finally:
         connection.close()
     if (rows or pulled.edited) and not dry_run:
@@ -184,36 +189,30 @@ def _edits(
     return found
 
 
+def _runnable(
+    connection: duckdb.DuckDBPyConnection, edits: Iterable[tuple[Edit, int]], faults: list[str]
+) -> list[tuple[TrajectoryRecord, Edit, int]]:
+    """The edits that can be run, each with what it edits and its attempt; of the others, `faults` says why not."""
+    found = []
+    for edit, attempt in edits:
+        [record] = read_records(connection, f"SELECT {literal(edit.parent_id)} AS trajectory_id")
+        try:
+            check_edit(record, edit)
+        except RecordError as error:
+            faults.append(str(error))
+        else:
+            found.append((record, edit, attempt))
+    return found
+
+
 async def _rebuild(
-    connection: duckdb.DuckDBPyConnection,
-    edits: list[tuple[Edit, int]],
-    tools: Mapping[str, Tool],
-    choice: SandboxChoice,
-    faults: list[str],
-    run_id: str,
+    edits: list[tuple[TrajectoryRecord, Edit, int]], tools: Mapping[str, Tool], choice: SandboxChoice, run_id: str
 ) -> list[Rebuilt]:
-    ids = ", ".join(literal(edit.parent_id) for edit, _ in edits)
-    records: dict[str, TrajectoryRecord] = {}
-    for record in read_records(connection, f"SELECT unnest([{ids}]) AS trajectory_id"):
-        records[record.trajectory.trajectory_id] = record
-    runnable = [(edit, attempt) for edit, attempt in edits if _can_run(records[edit.parent_id], edit, faults)]
-    if not runnable:
-        return []
-    recorded = RecordedTools((records[edit.parent_id] for edit, _ in runnable), tools)
+    recorded = RecordedTools((record for record, _, _ in edits), tools)
     rebuilt = []
     async with build_sandbox(recorded.tools, choice, Limits()) as sandbox:
-        with progress("edited", len(runnable), unit="trajectories") as advance:
-            for done, (edit, attempt) in enumerate(runnable, start=1):
-                record = records[edit.parent_id]
+        with progress("edited", len(edits), unit="trajectories") as advance:
+            for done, (record, edit, attempt) in enumerate(edits, start=1):
                 rebuilt.append(await rebuild(record, edit, sandbox, recorded, run_id=run_id, attempt=attempt))
                 advance(done)
     return rebuilt
-
-
-def _can_run(record: TrajectoryRecord, edit: Edit, faults: list[str]) -> bool:
-    try:
-        check_edit(record, edit)
-    except RecordError as error:
-        faults.append(str(error))
-        return False
-    return True

@@ -123,6 +123,8 @@ class ReviewServer:
                 maximum_annotations=2,
                 request_options={"max_retries": 0},
             )
+        if not isinstance(made.id, int):
+            raise _explain(self.url, 200, "it named no project that it had made")
         return Project(made.id, title)
 
     def tasks(self, project: Project) -> list[dict[str, Any]]:
@@ -164,6 +166,9 @@ class ReviewServer:
                 yield
         except ApiError as error:
             raise _explain(self.url, error.status_code, error.body) from error
+        except (AttributeError, TypeError) as error:
+            # The client takes any JSON for what it asked for, until it looks for something in it.
+            raise _explain(self.url, 200, f"{type(error).__name__}: {error}") from error
         except httpx.InvalidURL as error:
             raise InputError(f"{URL_VARIABLE} is not the address of a server: {self.url}: {error}") from error
         except httpx.UnsupportedProtocol as error:
@@ -190,10 +195,13 @@ def connect() -> ReviewServer:
             f"{' and '.join(missing)} must be set: the address of Label Studio, and a token from its page Account &"
             " Settings (a personal access token or a legacy token)"
         )
-    token = os.environ[TOKEN_VARIABLE].strip()
+    url, token = os.environ[URL_VARIABLE].strip(), os.environ[TOKEN_VARIABLE].strip()
+    if "@" in url:
+        # The lake names the server from which words came, and what it says is published.
+        raise InputError(f"{URL_VARIABLE} must be an address without a name or password; the token says who asks")
     if not (token.isascii() and token.isprintable()):
         raise InputError(f"{TOKEN_VARIABLE} holds characters that no token has")
-    return ReviewServer(os.environ[URL_VARIABLE].strip(), token)
+    return ReviewServer(url, token)
 
 
 def _client_class() -> Callable[..., LabelStudio]:
