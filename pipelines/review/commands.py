@@ -76,7 +76,7 @@ def push_command(
     columns = ["project", "chosen", "there already", "would be added" if dry_run else "added", "with predictions"]
     print_table(columns, [[project, *counts.values()]])
     note(f"the page: {url}" if url else f"there is no project {project!r} yet")
-    note(f"next: toolkit review status --project '{project}' --lake {lake}")
+    note("nothing was sent" if dry_run else f"next: toolkit review status --project '{project}' --lake {lake}")
 
 
 @review_app.command(name="pull")
