@@ -181,7 +181,7 @@ def _drops(
     rows: _Rows, present: Flags, neighbours: Neighbours, thinned: Thinned, options: DedupOptions
 ) -> Iterator[_Drop]:
     """What goes: rows near one that stays, and rows of strategies beyond the first `per_task` of their task."""
-    said = {"by": options.by, "keep": options.keep, "threshold": options.jaccard}
+    said: dict[str, object] = {"by": options.by, "keep": options.keep, "threshold": options.jaccard}
     surplus = _surplus(rows, present, thinned, options.per_task) if options.per_task else {}
     for place in range(len(rows.keys)):
         match = thinned.matches.get(place)
@@ -189,10 +189,9 @@ def _drops(
             strategy, stay = surplus[place]
             estimates = neighbours.estimates(place, np.array(stay))
             nearest = int(estimates.argmax())
-            counted = {"per_task": options.per_task, "strategy": strategy}
             # Not near enough to be verified: only the sketches say how near.
-            measured = {"estimated_jaccard": round(float(estimates[nearest]), 2)}
-            yield _Drop(place, stay[nearest], {**said, **counted, **measured})
+            estimate = {"estimated_jaccard": round(float(estimates[nearest]), 2)}
+            yield _Drop(place, stay[nearest], {**said, "per_task": options.per_task, "strategy": strategy, **estimate})
         elif match is not None:
             counted = {"shared_shingles": match.shared, "all_shingles": match.union}
             measured = {"jaccard": round(match.jaccard, 4), **counted, "cluster": thinned.clusters[place]}
