@@ -42,29 +42,32 @@ def judged(dropped: Sequence[int], families: Sequence[int]) -> dict[str, int | f
 
 
 def ask(command: Sequence[str]) -> dict[str, Any]:
-    """What the last line that a program prints says, and `peak_mb`, the most that it and its children held at once."""
+    """What the last line that a program prints says; `cpu_s` of it and its descendants, `peak_mb` they held at once.
+
+    Looked at from here, because processes that a fork server made are no children whose times add up.
+    """
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(command, stdout=said, stderr=complaints)
-        peak_mb = 0.0
+        peak_mb, cpu_s = 0.0, dict[int, float]()
         while process.poll() is None:
-            peak_mb = max(peak_mb, _held_mb(process.pid))
+            peak_mb = max(peak_mb, _look(process.pid, cpu_s))
             time.sleep(LOOK_S)
         said.seek(0), complaints.seek(0)
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{complaints.read()[-3000:]}")
-        return {**json.loads(said.read().splitlines()[-1]), "peak_mb": peak_mb}
+        return {**json.loads(said.read().splitlines()[-1]), "peak_mb": peak_mb, "cpu_s": sum(cpu_s.values())}
 
 
-def _held_mb(pid: int) -> float:
-    """Memory of a process and its descendants; what they share counts once."""
+def _look(pid: int, cpu_s: dict[int, float]) -> float:
+    """Memory in MB of a process and its descendants, what they share counted once; notes the time that each used."""
     held = 0.0
-    try:
+    with suppress(psutil.Error):
         top = psutil.Process(pid)
         for process in (top, *top.children(recursive=True)):
             with suppress(psutil.Error):
+                times = process.cpu_times()
+                cpu_s[process.pid] = times.user + times.system
                 held += process.memory_full_info().pss / 2**20
-    except psutil.Error:
-        pass
     return held
 
 

@@ -7,7 +7,6 @@ and written, decisions written. Prints what `bench.dedup_peers` prints, and `not
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 
@@ -24,14 +23,12 @@ def main() -> None:
     recipe = parse_recipe(f"name: bench\nsteps:\n  - dedup: {{by: {by}, jaccard: {jaccard}}}\n", "bench")
     outcome = filter_lake(lake, recipe)
     seconds = time.monotonic() - began
-    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     dropped = lake.sql("""
         SELECT source_position - 1 FROM decisions JOIN trajectories USING (trajectory_id)
         WHERE NOT kept ORDER BY 1""").fetchall()
     found = {
         "dropped": [number for (number,) in dropped],
         "seconds": seconds,
-        "cpu_s": mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime,
         "note": outcome.funnel[0].notes[0],
     }
     sys.stdout.write(json.dumps(found) + "\n")

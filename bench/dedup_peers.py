@@ -4,8 +4,8 @@
 
 Each flattens a chat to one text, as its documentation shows, takes 3 words as a shingle, as the toolkit does, and drops
 rows that are like an earlier one: rensa and datasketch from an estimated Jaccard of 0.8 on, in one process; datatrove
-by its own buckets (14 of 8, as it comes) in two. Prints one JSON line: the numbers of the rows `dropped`, `seconds`
-from the file to that list, and `cpu_s`.
+by its own buckets (14 of 8, as it comes) in two. Prints one JSON line: the numbers of the rows `dropped`, and
+`seconds` from the file to that list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -129,11 +128,9 @@ def main() -> None:
     began = time.monotonic()
     dropped = {"rensa": rensa, "datasketch": datasketch, "datatrove": datatrove}[name](file, directory)
     seconds = time.monotonic() - began
-    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     found = {
         "dropped": dropped,
         "seconds": seconds,
-        "cpu_s": mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime,
     }
     os.write(output, json.dumps(found).encode() + b"\n")
 
