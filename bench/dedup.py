@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -44,8 +45,9 @@ def judged(dropped: Sequence[int], families: Sequence[int]) -> dict[str, int | f
 def ask(command: Sequence[str]) -> dict[str, Any]:
     """What the last line that a program prints says; `cpu_s` of it and its descendants, `peak_mb` they held at once.
 
-    Looked at from here, because processes that a fork server made are no children whose times add up.
+    Looked at while it runs, because the times of processes that a fork server made are not added to the program's.
     """
+    before = _waited_for_s()
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(command, stdout=said, stderr=complaints)
         peak_mb, cpu_s = 0.0, dict[int, float]()
@@ -55,7 +57,14 @@ def ask(command: Sequence[str]) -> dict[str, Any]:
         said.seek(0), complaints.seek(0)
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{complaints.read()[-3000:]}")
-        return {**json.loads(said.read().splitlines()[-1]), "peak_mb": peak_mb, "cpu_s": sum(cpu_s.values())}
+        # The last moments of a process are not seen from here.
+        used_s = max(sum(cpu_s.values()), _waited_for_s() - before)
+        return {**json.loads(said.read().splitlines()[-1]), "peak_mb": peak_mb, "cpu_s": used_s}
+
+
+def _waited_for_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def _look(pid: int, cpu_s: dict[int, float]) -> float:
