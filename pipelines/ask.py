@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipelines.generate import GenerateOptions, check_counts, make_setup
+from pipelines.generate import GenerateOptions, HowForced, Kind, generate_options, make_setup
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
-from pipelines.parts import SandboxChoice, check_sandbox, model_options
-from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
+from pipelines.parts import check_sandbox
+from pipelines.rollout_flags import PLAIN, RolloutFlags
+from pipelines.run_flags import AT_ONCE
 from pipelines.search_index import open_index
-from schemas import Candidate, Step, Task
+from schemas import Candidate, Role, Step, Task
 from schemas.identity import derive_id
 from toolkit.agent.chain import run_chain
 from toolkit.agent.draft import Draft, Finished, FirstThought
 from toolkit.agent.loop import OnStep, run_agent, unseen
-from toolkit.agent.setup import FtpMode, Setup
+from toolkit.agent.setup import Setup
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import console, note, print_json
 from toolkit.cli.show import ending, step_view
@@ -47,7 +47,10 @@ async def ask(
         setup = await make_setup(stack, [question], options, retriever)
         await setup.llm.prepare(prefix=setup.continues_prefix)
         if setup.kind != "agent":
-            return await run_chain(Draft(setup, question, NO_RUN))
+            done = await run_chain(Draft(setup, question, NO_RUN))
+            for step in done.steps:
+                on_step(step, [])
+            return done
         draft = Draft(setup, question, NO_RUN)
         if setup.first_thoughts is not None:
             draft.first_thought = await _first_thought(setup.first_thoughts, question)
@@ -66,72 +69,46 @@ def ask_command(
     *,
     model: Annotated[str, Parameter(help=f"{SPECS}.")],
     tasks: Annotated[str | None, Parameter(help="Where the oracle finds the plan of the question.")] = None,
-    base_url: Annotated[str | None, Parameter(help="Of an OpenAI-compatible server.")] = None,
-    api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
+    kind: Kind = "agent",
+    prompt: Annotated[
+        Role, Parameter(help="teacher: system prompt with worked examples; student: the short one of training.")
+    ] = "teacher",
     ftp: Annotated[bool, Parameter(help="Start from the first paragraph of a chain of thought.")] = False,
-    ftp_mode: Annotated[
-        FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")
-    ] = "prefix",
-    max_steps: Annotated[int, Parameter(help="Most actions.")] = 5,
-    index: Annotated[Path | None, Parameter(help="Index to search with web_search.")] = None,
-    tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
-    sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
-    policy: Policy = "greedy",
-    sag_samples: SagSamples = 8,
-    vote: Vote = "outcome",
-    dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
-    temperature: Temperature = None,
-    top_p: TopP = None,
-    completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
+    ftp_mode: HowForced = "prefix",
+    rollout_flags: RolloutFlags = PLAIN,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.0,
     model_flags: ModelFlags = NO_FLAGS,
     json: AsJson = False,
 ) -> int:
     """Put one question to one model and watch it think, act and read. Nothing is stored.
 
+    A trained student is asked as it was trained with --prompt student.
+
     Args:
         question: The question; with the oracle, one of `tasks`.
         model: Who answers.
         tasks: Where the oracle finds the plan of the question, such as minipedia:test.
-        base_url: Of an OpenAI-compatible server.
-        api_key_env: Environment variable that holds the API key.
+        kind: How the question is put: to an agent, or for a chain of thought with or without passages.
+        prompt: Which system prompt an agent is given.
         ftp: Start from the first paragraph of a chain of thought.
         ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
-        max_steps: Most actions.
-        index: Index to search with web_search.
-        tools: Python files with @tool functions, may be given several times.
-        sandbox: best, or unsafe to run model-written code below level 2.
-        policy: How the agent chooses its actions; sag is self-consistent action generation.
-        sag_samples: Actions that compete for a step with sag.
-        vote: What sag's candidates must agree in.
-        dialect: How the agent speaks.
-        temperature: Of sampling; 0, or 0.4 with sag, unless given.
-        top_p: Of sampling; 1, or 0.8 with sag, unless given.
-        completion_tokens: Most tokens of one completion.
+        rollout_flags: How the rollout goes.
         slips: Share of the oracle's turns that go wrong.
         model_flags: More about the model.
         json: Print all rows as one JSON document.
     """
-    check_counts(max_steps=max_steps)
-    check_sandbox(sandbox)
-    task = find_task(question, tasks)
-    options = GenerateOptions(
-        model_options(model, base_url, api_key_env, slips, flags=model_flags),
-        ftp=ftp,
-        ftp_mode=ftp_mode,
-        role="teacher",
-        max_steps=max_steps,
-        dialect=dialect,
-        tools=tools,
-        sandbox=sandbox,
-        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, completion_tokens),
+    options = generate_options(
+        model, slips, model_flags, rollout_flags, AT_ONCE, kind=kind, ftp=ftp, ftp_mode=ftp_mode, role=prompt
     )
-    retriever = open_index(tasks or "", index)
+    if kind == "agent":
+        check_sandbox(options.sandbox)
+    task = find_task(question, tasks)
+    retriever = open_index(tasks or "", rollout_flags.index) if kind != "cot" else None
 
     def on_step(step: Step, candidates: list[Candidate]) -> None:
         if json:
             return
-        console.print(step_view(step, dialect, [], full=False))
+        console.print(step_view(step, options.dialect, [], full=False))
         if candidates:
             console.print(vote_table(candidates))
 

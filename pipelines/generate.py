@@ -8,7 +8,7 @@ of thought, which is taken from the lake or made on demand and recorded as its s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
@@ -19,6 +19,7 @@ import orjson
 from cyclopts import Parameter
 
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
+from pipelines.option_checks import check_amounts, check_counts
 from pipelines.parts import (
     ModelOptions,
     SandboxChoice,
@@ -29,8 +30,9 @@ from pipelines.parts import (
     check_sandbox,
     model_options,
 )
-from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
-from pipelines.provenance import finished, start_run
+from pipelines.policy import PolicyOptions
+from pipelines.rollout_flags import PLAIN, RolloutFlags
+from pipelines.run_flags import AT_ONCE, RunFlags
 from pipelines.run_summary import done_count, print_forecast, print_report, status
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
@@ -40,7 +42,7 @@ from toolkit.agent.known import Retry, load_first_thoughts, load_known, load_spe
 from toolkit.agent.recorder import RecordedLLM, recorded_tool
 from toolkit.agent.report import Report
 from toolkit.agent.runner import Plan, Runner
-from toolkit.agent.setup import FtpMode, Setup
+from toolkit.agent.setup import USUAL_PASSAGES, FtpMode, Setup
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import progress
 from toolkit.contracts import Limits, Retriever
@@ -48,7 +50,12 @@ from toolkit.errors import InputError
 from toolkit.lake.journal import Entry
 from toolkit.lake.journals import WHOLE, Shard, open_journal, parse_shard, unfinished
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.runs import finished, start_run
 from toolkit.tasks.source import open_tasks
+
+Kind = Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")]
+HowForced = Annotated[FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")]
+Limit = Annotated[int | None, Parameter(help="Only the first questions.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,15 @@ class GenerateOptions:
     ftp: bool = True
     ftp_mode: FtpMode = "prefix"
     role: Role = "teacher"
+    prompt: Role | None = None
+    """Whose system prompt agents are given. None: that of `role`."""
+    name: str | None = None
+    """What people call the run. None: nothing."""
     samples: int = 1
     first_thoughts: int = 1
     max_steps: int = 5
     in_flight: int = 32
-    n_passages: int = 3
+    n_passages: int = USUAL_PASSAGES
     dialect: str = "codeact"
     templates: Path | None = None
     tools: tuple[Path, ...] = ()
@@ -128,7 +139,8 @@ async def generate(
             )
             report = await runner.run(tasks)
         with lake.write(f"{run_kind} {run.run_id[:8]} ends") as batch:
-            if report.commits and not report.interrupted and report.out_of_budget is None:
+            # A run with a name is kept even if the lake held all that it asks for: so that one can be named later.
+            if (report.commits or options.name) and not report.interrupted and report.out_of_budget is None:
                 batch.add([finished(run)])
     return report
 
@@ -190,6 +202,7 @@ def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retr
         chain,
         kind=options.kind,
         role=options.role,
+        prompt=options.prompt,
         sampling=policy.agent_sampling,
         sag=policy.sag,
         max_steps=options.max_steps,
@@ -214,42 +227,16 @@ def generate_command(
     tasks: Annotated[str, Parameter(help="minipedia:train|test|ood, or a file with questions.")],
     lake: LakePath = DEFAULT_LAKE,
     teacher: Annotated[str, Parameter(help=f"{SPECS}.")] = "oracle",
-    base_url: Annotated[
-        str | None, Parameter(help="Of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
-    ] = None,
-    api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY",
-    kind: Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")] = "agent",
+    kind: Kind = "agent",
     ftp: Annotated[bool, Parameter(help="Start agents from the first paragraph of a chain of thought.")] = True,
-    ftp_mode: Annotated[
-        FtpMode, Parameter(help="prefix: continued by the model; instruct: asked for in words.")
-    ] = "prefix",
-    limit: Annotated[int | None, Parameter(help="Only the first questions.")] = None,
+    ftp_mode: HowForced = "prefix",
+    limit: Limit = None,
     samples: Annotated[int, Parameter(help="Rollouts of each question.")] = 1,
     first_thoughts: Annotated[int, Parameter(help="Different first thoughts of each question.")] = 1,
-    max_steps: Annotated[int, Parameter(help="Most actions of an agent.")] = 5,
-    index: Annotated[Path | None, Parameter(help="Index to search; Minipedia makes its own.")] = None,
-    tools: Annotated[tuple[Path, ...], Parameter(help="Python files with @tool functions.")] = (),
-    sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best",
-    policy: Policy = "greedy",
-    sag_samples: SagSamples = 8,
-    vote: Vote = "outcome",
-    dialect: Annotated[str, Parameter(help="codeact or smolagents.")] = "codeact",
-    templates: Annotated[Path | None, Parameter(help="Directory with prompt templates of your own.")] = None,
-    temperature: Temperature = None,
-    top_p: TopP = None,
-    completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024,
-    seed: int = 0,
+    rollout_flags: RolloutFlags = PLAIN,
     slips: Annotated[float, Parameter(help="Share of the oracle's turns that go wrong.")] = 0.1,
-    in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32,
-    timeout: Annotated[float, Parameter(help="Seconds for one request to a server.")] = 600.0,
-    retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors",
-    shard: Annotated[str, Parameter(help="Only part i of n of the questions, as i/n.")] = "1/1",
-    max_cost: Annotated[float | None, Parameter(help="Most US dollars; needs the prices.")] = None,
-    max_tokens: Annotated[int | None, Parameter(help="Most tokens, read and written, of all calls.")] = None,
-    max_hours: Annotated[float | None, Parameter(help="Most hours of this call.")] = None,
-    price_in: Annotated[float | None, Parameter(help="US dollars for a million tokens read.")] = None,
-    price_out: Annotated[float | None, Parameter(help="US dollars for a million tokens written.")] = None,
     gold: Annotated[bool, Parameter(help="Questions must have gold answers.")] = True,
+    run_flags: RunFlags = AT_ONCE,
     model_flags: ModelFlags = NO_FLAGS,
     dry_run: DryRun = False,
     json: AsJson = False,
@@ -265,80 +252,106 @@ def generate_command(
         tasks: minipedia:train, :test or :ood (with ?seed=1&size=5000), or a file with questions.
         lake: Directory of the lake.
         teacher: Who answers. The oracle follows the questions' plans and needs no model.
-        base_url: Of an OpenAI-compatible server.
-        api_key_env: Environment variable that holds the API key.
         kind: What is made.
         ftp: Start agents from the first paragraph of the teacher's chain of thought (first-thought prefix).
         ftp_mode: prefix has the model continue the thought; instruct, for servers that cannot, asks for it in words.
         limit: Only the first questions.
         samples: Rollouts of each question.
         first_thoughts: Different first thoughts of each question; samples share one by default.
-        max_steps: Most actions of an agent.
-        index: Index to search with web_search.
-        tools: Python files with @tool functions, may be given several times.
-        sandbox: best, or unsafe to run model-written code below level 2.
-        policy: How agents choose their actions; sag is self-consistent action generation.
-        sag_samples: Actions that compete for a step with sag.
-        vote: What sag's candidates must agree in.
-        dialect: How agents speak.
-        templates: Directory with prompt templates of your own.
-        temperature: Of sampling; 0, or 0.4 with sag, unless given.
-        top_p: Of sampling; 1, or 0.8 with sag, unless given.
-        completion_tokens: Most tokens of one completion.
-        seed: Of sampling, of the oracle and of the sandbox.
+        rollout_flags: How one rollout goes.
         slips: Share of the oracle's turns that go wrong.
-        in_flight: Rollouts in flight at once.
-        timeout: Seconds that one request to a server may take before it is tried again.
-        retry: Which rollouts that ended in an error are tried again: all errors, timeouts only, or none.
-        shard: Only part i of n of the questions, as i/n, for several processes or machines on one lake.
-        max_cost: Ask no more when this identity has cost so many US dollars in this lake; needs the prices.
-        max_tokens: Ask no more when this identity has read and written so many tokens in this lake.
-        max_hours: Ask no more after so many hours of this call.
-        price_in: US dollars for a million tokens read; fills cost_usd.
-        price_out: US dollars for a million tokens written; fills cost_usd.
         gold: Questions must have gold answers.
+        run_flags: How many at once, which again, and what they may cost.
         model_flags: More about the model.
         dry_run: Check everything and say what would be run, and what it may take; ask no model.
         json: Print one JSON document.
     """
-    check_counts(limit=limit, samples=samples, first_thoughts=first_thoughts, max_steps=max_steps, in_flight=in_flight)
-    check_counts(completion_tokens=completion_tokens, max_tokens=max_tokens)
-    check_amounts(above=True, max_cost=max_cost, max_hours=max_hours, timeout=timeout)
-    check_amounts(above=False, price_in=price_in, price_out=price_out)
-    options = GenerateOptions(
-        model_options(teacher, base_url, api_key_env, slips, seed, timeout, flags=model_flags),
+    check_counts(limit=limit, first_thoughts=first_thoughts)
+    options = generate_options(
+        teacher,
+        slips,
+        model_flags,
+        rollout_flags,
+        run_flags,
         kind=kind,
         ftp=ftp,
         ftp_mode=ftp_mode,
         samples=samples,
         first_thoughts=first_thoughts,
-        max_steps=max_steps,
-        in_flight=in_flight,
-        dialect=dialect,
-        templates=templates,
-        tools=tools,
-        sandbox=sandbox,
-        policy=PolicyOptions(policy, sag_samples, vote, temperature, top_p, completion_tokens, seed),
-        retry=retry,
-        shard=parse_shard(shard),
-        budget=Budget(max_cost, max_tokens, max_hours),
-        prices=parse_prices(price_in, price_out, needed=max_cost is not None),
     )
-    # The sandbox is tried in a process of its own: meanwhile the questions are read, but its refusal comes first.
-    with ThreadPoolExecutor(1) as beside:
-        checked = beside.submit(check_sandbox, sandbox) if kind == "agent" else None
-        try:
-            questions = list(open_tasks(tasks, limit=limit, require_answers=gold))
-        finally:
-            if checked is not None:
-                checked.result()
-    retriever = open_index(tasks, index, may_come=dry_run) if kind != "cot" else None
+    questions = read_questions(options, lambda: list(open_tasks(tasks, limit=limit, require_answers=gold)))
+    retriever = open_index(tasks, rollout_flags.index, may_come=dry_run) if kind != "cot" else None
     if dry_run:
         print_forecast(foresee(lake, questions, options, retriever), json)
         return 0
     report = asyncio.run(generate(open_lake(lake, create=True), questions, options, retriever, run_kind="generate"))
-    print_report(report, lake, json)
+    print_report(report, f"next: toolkit score --lake {lake}", json=json)
     return 0 if report.is_whole else 1
+
+
+def generate_options(
+    model: str,
+    slips: float,
+    model_flags: ModelFlags,
+    rollout: RolloutFlags,
+    run: RunFlags,
+    *,
+    kind: TrajectoryKind,
+    samples: int = 1,
+    first_thoughts: int = 1,
+    ftp: bool = True,
+    ftp_mode: FtpMode = "prefix",
+    role: Role = "teacher",
+    prompt: Role | None = None,
+    name: str | None = None,
+) -> GenerateOptions:
+    """The options of a command line.
+
+    Raises:
+        InputError: one will not do.
+    """
+    check_counts(samples=samples)
+    check_amounts(above=True, timeout=model_flags.timeout)
+    rollout.check()
+    run.check()
+    return GenerateOptions(
+        model_options(model, slips, rollout.seed, model_flags),
+        kind=kind,
+        ftp=ftp,
+        ftp_mode=ftp_mode,
+        role=role,
+        prompt=prompt,
+        name=name,
+        samples=samples,
+        first_thoughts=first_thoughts,
+        max_steps=rollout.max_steps,
+        in_flight=run.in_flight,
+        n_passages=rollout.passages,
+        dialect=rollout.dialect,
+        templates=rollout.templates,
+        tools=rollout.tools,
+        sandbox=rollout.sandbox,
+        policy=rollout.policy_options,
+        retry=run.retry,
+        shard=parse_shard(run.shard),
+        budget=run.budget,
+        prices=run.prices,
+    )
+
+
+def read_questions(options: GenerateOptions, read: Callable[[], list[Task]]) -> list[Task]:
+    """What `read` gives; meanwhile the sandbox is tried in a process of its own, and its refusal comes first.
+
+    Raises:
+        InputError: the sandbox is too weak, or there are no such questions.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(check_sandbox, options.sandbox) if options.kind == "agent" else None
+        try:
+            return read()
+        finally:
+            if checked is not None:
+                checked.result()
 
 
 def foresee(path: Path, tasks: Sequence[Task], options: GenerateOptions, retriever: Retriever | None) -> Forecast:
@@ -360,41 +373,3 @@ def foresee(path: Path, tasks: Sequence[Task], options: GenerateOptions, retriev
         in_flight=options.in_flight,
         prices=options.prices,
     )
-
-
-def parse_prices(read_usd: float | None, written_usd: float | None, *, needed: bool) -> Prices | None:
-    """Prices from two options.
-
-    Raises:
-        InputError: one is missing, or both are and they are `needed`.
-    """
-    if read_usd is None and written_usd is None and not needed:
-        return None
-    if read_usd is None or written_usd is None:
-        raise InputError(
-            "--max-cost and the column cost_usd need both prices: --price-in and --price-out, USD a million"
-        )
-    return Prices(read_usd, written_usd)
-
-
-def check_counts(**counts: int | None) -> None:
-    """Refuse counts below one.
-
-    Raises:
-        InputError: naming the option.
-    """
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-
-
-def check_amounts(*, above: bool, **amounts: float | None) -> None:
-    """Refuse amounts below zero, and with `above` zero, too.
-
-    Raises:
-        InputError: naming the option.
-    """
-    for name, value in amounts.items():
-        if value is not None and not (value > 0 if above else value >= 0):
-            expected = "must be above 0" if above else "must not be below 0"
-            raise InputError(f"--{name.replace('_', '-')} {expected}, got {value:g}")

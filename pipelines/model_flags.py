@@ -14,8 +14,12 @@ SPECS = "oracle, oracle:recall=SHARE, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_O
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFlags:
-    """Flags beside `--base-url` and `--api-key-env`."""
+    """Where the model is, and how it is loaded."""
 
+    base_url: Annotated[
+        str | None, Parameter(help="Of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    ] = None
+    api_key_env: Annotated[str, Parameter(help="Environment variable that holds the API key.")] = "OPENAI_API_KEY"
     endpoint: Annotated[
         tuple[str, ...],
         Parameter(
@@ -23,6 +27,7 @@ class ModelFlags:
             negative="",
         ),
     ] = ()
+    timeout: Annotated[float, Parameter(help="Seconds for one request to a server before it is tried again.")] = 600.0
     adapter: Annotated[Path | None, Parameter(help="Adapter (LoRA) for an hf: or vllm: model, as peft wrote it.")] = (
         None
     )

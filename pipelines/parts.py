@@ -56,22 +56,18 @@ class ModelOptions:
 
 def model_options(
     spec: str,
-    base_url: str | None,
-    api_key_env: str,
     slips: float,
-    seed: int = 0,
-    timeout_s: float = 600.0,
-    *,
+    seed: int,
     flags: ModelFlags,
 ) -> ModelOptions:
     """The options of a command line."""
     return ModelOptions(
         spec,
-        base_url,
-        api_key_env,
+        flags.base_url,
+        flags.api_key_env,
         slips,
         seed,
-        timeout_s,
+        flags.timeout,
         endpoints=flags.endpoint,
         adapter=flags.adapter,
         dtype=flags.dtype,

@@ -26,7 +26,7 @@ from toolkit.cli.options import AsJson, DryRun
 from toolkit.cli.output import console, note, plain, print_json, print_table
 from toolkit.errors import InputError
 
-FORESEEN = ("generate",)
+FORESEEN = ("generate", "evaluate")
 """Commands whose dry run says what they would spend, whatever the stages before them will have done."""
 
 Numbered = tuple[int, Stage]

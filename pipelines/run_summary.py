@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 from toolkit.agent.forecast import Forecast
 from toolkit.agent.report import Report
@@ -27,28 +26,31 @@ def status(report: Report) -> str:
     return "; ".join(words)
 
 
-def print_report(report: Report, lake: Path, json: bool) -> None:
-    """The summary of a run."""
+def report_json(report: Report) -> dict[str, object]:
+    """A report for machines."""
+    return {
+        "finished": report.finished,
+        "skipped": report.skipped,
+        "left": report.left,
+        "retried": report.retried,
+        "unfinished": report.unfinished,
+        "replayed": report.replayed,
+        "chains_of_thought": report.chains,
+        "stop_reasons": dict(report.stop_reasons),
+        "step_errors": dict(report.error_kinds),
+        "prompt_tokens": report.prompt_tokens,
+        "completion_tokens": report.completion_tokens,
+        "interrupted": report.interrupted,
+        "out_of_budget": report.out_of_budget,
+        "errors": dict(report.errors),
+        "commits": report.commits,
+    }
+
+
+def print_report(report: Report, next_step: str, *, json: bool) -> None:
+    """The summary of a run; `next_step` is what to do when it is whole."""
     if json:
-        print_json(
-            {
-                "finished": report.finished,
-                "skipped": report.skipped,
-                "left": report.left,
-                "retried": report.retried,
-                "unfinished": report.unfinished,
-                "replayed": report.replayed,
-                "chains_of_thought": report.chains,
-                "stop_reasons": dict(report.stop_reasons),
-                "step_errors": dict(report.error_kinds),
-                "prompt_tokens": report.prompt_tokens,
-                "completion_tokens": report.completion_tokens,
-                "interrupted": report.interrupted,
-                "out_of_budget": report.out_of_budget,
-                "errors": dict(report.errors),
-                "commits": report.commits,
-            }
-        )
+        print_json(report_json(report))
         return
     rows = [[reason, count] for reason, count in sorted(report.stop_reasons.items())]
     rows += [[f"step error: {kind}", count] for kind, count in sorted(report.error_kinds.items())]
@@ -65,15 +67,15 @@ def print_report(report: Report, lake: Path, json: bool) -> None:
     print_table(["rollouts", "count"], rows, title=f"{report.finished:,} rollouts finished")
     for message, count in report.errors.most_common(5):
         note(f"error in {count:,} rollouts: {message}")
-    note(_next(report, lake))
+    note(_unfinished(report) or next_step)
 
 
-def _next(report: Report, lake: Path) -> str:
+def _unfinished(report: Report) -> str | None:
     if report.out_of_budget:
         return f"the budget is spent: {report.out_of_budget}; the same command with a higher limit goes on from here"
     if report.interrupted:
         return "interrupted; the same command goes on from here"
-    return f"next: toolkit score --lake {lake}"
+    return None
 
 
 def print_forecast(found: Forecast, json: bool) -> None:

@@ -37,6 +37,7 @@ ANTI JOIN scores s ON s.trajectory_id = t.trajectory_id AND s.attempt = t.attemp
      AND s.scorer = CASE k.domain WHEN 'math' THEN '{MATH_SCORER}' ELSE '{FACT_SCORER}' END
 WHERE len(k.answers) > 0
 """
+_OF_STUDENTS = " AND t.role = 'student'"
 
 _SUMMARY = """
 SELECT dataset, count(*) AS trajectories, count(*) FILTER (correct) AS correct,
@@ -47,17 +48,19 @@ FROM trajectories_scored GROUP BY dataset ORDER BY dataset
 """
 
 
-def score_lake(lake: Lake, *, workers: int | None = None) -> Counter[str]:
+def score_lake(lake: Lake, *, workers: int | None = None, students: bool = False) -> Counter[str]:
     """Grade what is not graded yet; how many were `correct`, `wrong`, `undecided`.
 
+    With `students` only what they answered.
     Commits every ten thousand rows, so that an interrupted run goes on where it stopped.
     """
     counts: Counter[str] = Counter()
     connection = lake.snapshot().connect()
-    total = int(connection.execute(f"SELECT count(*) FROM ({_UNSCORED})").fetchall()[0][0])
+    unscored = _UNSCORED + _OF_STUDENTS if students else _UNSCORED
+    total = int(connection.execute(f"SELECT count(*) FROM ({unscored})").fetchall()[0][0])
     done = 0
     with Grader(workers=workers) as grader, progress("score", total, unit="answers") as advance:
-        for rows in _batches(connection):
+        for rows in _batches(connection, unscored):
             items = [(row["domain"], row["final_answer"], row["answers"]) for row in rows]
             now = datetime.now(UTC)
             with lake.write("score") as batch:
@@ -70,8 +73,8 @@ def score_lake(lake: Lake, *, workers: int | None = None) -> Counter[str]:
     return counts
 
 
-def _batches(connection: duckdb.DuckDBPyConnection) -> Iterator[list[dict[str, Any]]]:
-    for batch in connection.sql(_UNSCORED).to_arrow_reader(BATCH_ROWS):
+def _batches(connection: duckdb.DuckDBPyConnection, unscored: str) -> Iterator[list[dict[str, Any]]]:
+    for batch in connection.sql(unscored).to_arrow_reader(BATCH_ROWS):
         yield batch.to_pylist()
 
 

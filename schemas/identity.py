@@ -43,6 +43,14 @@ def prompt_hash(text: str) -> str:
     return derive_id("prompt", text)
 
 
+def model_id(name: str, revision: str | None) -> str:
+    """Id of a model; training, generation and evaluation give the same weights the same one.
+
+    `revision` says what the weights are, those of an adapter included. None: not known, as with most servers.
+    """
+    return derive_id("model", name, revision, None)
+
+
 def content_hash(question: str, steps: Iterable[Step], final_answer: str | None) -> str:
     """Hash of what was said and observed, the same for equal episodes of any run or dataset."""
     turns = [[step.completion, step.code, step.observation] for step in steps]

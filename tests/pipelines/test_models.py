@@ -40,7 +40,10 @@ def generating(tmp_path: Path) -> Callable[..., int]:
 @pytest.mark.parametrize(
     ("options", "finding"),
     [
-        (["--teacher", "gpt-5"], "expected oracle, oracle:recall=SHARE, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE"),
+        (
+            ["--teacher", "gpt-5"],
+            "expected oracle, oracle:recall=SHARE, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE",
+        ),
         (["--teacher", "hf:"], "as the model, got 'hf:'"),
         (["--teacher", "hf:./nowhere"], "there is no directory ./nowhere"),
         (["--teacher", "hf:{tmp}"], "config.json is missing"),

@@ -43,6 +43,8 @@ class Known:
     """Newest attempt and how it ended, by trajectory_id."""
     tasks: set[str]
     """task_ids that the lake holds."""
+    models: set[str]
+    """model_ids that the lake holds: what training wrote of a model must not be replaced by the little a run knows."""
 
     def is_done(self, trajectory_id: str) -> bool:
         """Whether the rollout has ended otherwise than by an error."""
@@ -60,7 +62,7 @@ class Known:
 
 def load_known(lake: Lake, setup: Setup) -> Known:
     """Read what concerns the models of `setup` from the newest commit."""
-    connection = lake.snapshot().connect(raw=["trajectories", "tasks"])
+    connection = lake.snapshot().connect(raw=["trajectories", "tasks", "models"])
     try:
         models = [setup.model_row.model_id]
         models += [setup.first_thoughts.model_row.model_id] if setup.first_thoughts else []
@@ -68,9 +70,10 @@ def load_known(lake: Lake, setup: Setup) -> Known:
         for attempt, ended, ids in connection.execute(_ATTEMPTS, [models]).fetchall():
             attempts |= dict.fromkeys(ids.split(), (attempt, ended))
         tasks = {row[0] for row in connection.execute("SELECT task_id FROM raw.tasks").fetchall()}
+        known_models = {row[0] for row in connection.execute("SELECT model_id FROM raw.models").fetchall()}
     finally:
         connection.close()
-    return Known(attempts, tasks)
+    return Known(attempts, tasks, known_models)
 
 
 def load_spent(lake: Lake, setup: Setup) -> dict[str, tuple[int, int]]:

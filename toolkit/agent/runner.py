@@ -211,7 +211,7 @@ class Runner:
         for setup in setups:
             prompts = [setup.prompt_row, *filter(None, [setup.tools_row])]
             rows |= {setup.model_row.model_id: setup.model_row, **{row.prompt_hash: row for row in prompts}}
-        return list(rows.values())
+        return [row for key, row in rows.items() if key not in self._known.models]
 
     def _finish_in_flight(self) -> None:
         self._stopping = self.report.interrupted = True

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from schemas import Model, Prompt, Role, TrajectoryKind
-from schemas.identity import canonical_json, derive_id, prompt_hash
+from schemas.identity import canonical_json, derive_id, model_id, prompt_hash
 from toolkit.agent.vote import VERSION as VOTE_VERSION
 from toolkit.agent.vote import VoteRule
 from toolkit.contracts import LLM, Identity, Retriever, Sandbox, Tool
@@ -21,6 +21,9 @@ from toolkit.dialects.recorded_tools import tools_json
 
 FtpMode = Literal["prefix", "instruct"]
 """How a first thought is forced: `prefix`: the model continues it. `instruct`: the task turn asks to begin with it."""
+
+USUAL_PASSAGES = 3
+"""Passages that a search shows unless another number is asked for, as in the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,10 @@ class Setup:
     """None: for chains of thought, which run nothing."""
     retriever: Retriever | None = None
     """The index behind `web_search` or the passages of `cot_rag`. None: nothing is searched."""
-    n_passages: int = 3
+    n_passages: int = USUAL_PASSAGES
+    """Passages that `web_search` or the prompt of `cot_rag` shows."""
+    prompt: Role | None = None
+    """Whose system prompt an agent is given. None: that of its role."""
     first_thoughts: Setup | None = None
     """Setup of the chains of thought whose first paragraph is forced on the agent. None: no ftp."""
     ftp_mode: FtpMode = "prefix"
@@ -74,7 +80,7 @@ class Setup:
         """The system prompt, as every rollout of this setup gets it."""
         if self.kind != "agent":
             return self.chain.system_prompt(with_passages=self.kind == "cot_rag")
-        prompt = self.dialect.teacher_prompt if self.role == "teacher" else self.dialect.student_prompt
+        prompt = self.dialect.teacher_prompt if self._prompt_role == "teacher" else self.dialect.student_prompt
         return prompt(list(self.tools.values()))
 
     @cached_property
@@ -93,7 +99,7 @@ class Setup:
             "system_prompt": prompt_hash(self.system_prompt),
             "tools": tools if self.kind == "agent" else [],
             "index": self.retriever.identity if self.retriever and self.kind != "cot" else None,
-            "passages": self.n_passages if self.kind == "cot_rag" else None,
+            "passages": self._passages_identity(),
             "sampling": asdict(self.sampling),
             "max_steps": self.max_steps if self.kind == "agent" else 1,
             "first_thoughts": self.first_thoughts.identity_hash if self.first_thoughts else None,
@@ -110,9 +116,18 @@ class Setup:
         """The `dialect` column."""
         return self.dialect.name if self.kind == "agent" else self.chain.name
 
+    @property
+    def _prompt_role(self) -> Role:
+        return self.prompt or self.role
+
+    def _passages_identity(self) -> int | None:
+        """For agents named only where it is not the usual one, so that ids made before there was a choice stay."""
+        searches = self.kind == "agent" and self.retriever is not None and self.n_passages != USUAL_PASSAGES
+        return self.n_passages if self.kind == "cot_rag" or searches else None
+
     def _dialect_identity(self) -> Identity:
         if self.kind == "agent":
-            return self.dialect.identity(self.role)
+            return self.dialect.identity(self._prompt_role)
         return self.chain.identity(with_passages=self.kind == "cot_rag")
 
     @cached_property
@@ -133,7 +148,7 @@ class Setup:
         """The model as the lake names it."""
         revision = self.llm.identity.get("revision")
         text = str(revision) if revision is not None else None
-        return Model(model_id=derive_id("model", self.llm.name, text, None), name=self.llm.name, revision=text)
+        return Model(model_id=model_id(self.llm.name, text), name=self.llm.name, revision=text)
 
     @cached_property
     def prompt_row(self) -> Prompt:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas import Domain, Model, Prompt, Role, Row, Score, Step, Task, ToolCall, Trajectory
-from schemas.identity import canonical_json, content_hash, derive_id, prompt_hash
+from schemas.identity import canonical_json, content_hash, derive_id, model_id, prompt_hash
 from schemas.rollups import roll_ups, total
 from toolkit.formats.parsed import ParsedStep, ParsedTrajectory
 
@@ -90,7 +90,7 @@ def _task(parsed: ParsedTrajectory, origin: Origin) -> Task:
 
 
 def _model(name: str | None) -> Model | None:
-    return Model(model_id=derive_id("model", name, None, None), name=name) if name else None
+    return Model(model_id=model_id(name, None), name=name) if name else None
 
 
 def _step(trajectory_id: str, index: int, step: ParsedStep) -> Step:

@@ -55,12 +55,12 @@ def normalize(text: str) -> str:
 
 def exact_match(prediction: str, answer: str) -> float:
     """1 if both are equal after normalization, else 0."""
-    return float(_key(prediction) == _key(answer))
+    return float(answer_key(prediction) == answer_key(answer))
 
 
 def token_f1(prediction: str, answer: str) -> float:
     """Harmonic mean of token precision and recall after normalization, in [0, 1]; `yes` and `no` only match whole."""
-    ours, theirs = _key(prediction), _key(answer)
+    ours, theirs = answer_key(prediction), answer_key(answer)
     if ours == theirs:
         return 1.0
     if ours in _CLOSED or theirs in _CLOSED:
@@ -108,5 +108,6 @@ def known_answers(answers: Sequence[str]) -> list[str]:
     return [answer for answer in answers if answer.strip()]
 
 
-def _key(text: str) -> str:
+def answer_key(text: str) -> str:
+    """What two factual answers must share to be the same."""
     return normalize(text) or " ".join(text.lower().split())

@@ -18,6 +18,7 @@ import duckdb
 
 from schemas import TABLES, Table
 from schemas.tables import LINKS
+from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 
@@ -79,6 +80,8 @@ def create_views(
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
+    connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:

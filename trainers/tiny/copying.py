@@ -48,7 +48,9 @@ def _letters(draw: random.Random) -> Chat:
     shown = ", ".join(f"{letter} = {number}" for letter, number in numbers.items())
     chat = []
     for place in range(draw.randint(1, 3)):
-        parts = [part for letter in draw.sample(list(numbers), len(numbers)) for part in (letter, draw.choice(_OPERATORS))]
+        parts = [
+            part for letter in draw.sample(list(numbers), len(numbers)) for part in (letter, draw.choice(_OPERATORS))
+        ]
         asked = " ".join(parts[:-1])
         said = " ".join(numbers.get(part, part) for part in parts[:-1])
         chat += [("user", f"{shown}\n\n{asked}" if place == 0 else asked), ("assistant", said)]
