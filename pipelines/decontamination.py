@@ -1,8 +1,8 @@
 """The rule `decontaminate`: drop trajectories that overlap benchmarks, and report those that only read of them.
 
-Benchmarks are read before the first rule runs. The tasks of the whole lake show what is boilerplate; then every trajectory
-that is still in is looked at once, in the order of its id, and only hits are held in memory.
-Invariant: every kept trajectory is free of the kinds that `drop` names, as `toolkit.contamination.scan` finds them.
+Benchmarks are read before the first rule runs. The tasks of the whole lake show what is boilerplate; then every
+trajectory that is still in is looked at once, in the order of its id, and only hits are held in memory.
+Invariant: every kept trajectory is free of what `drop` names, as `toolkit.contamination.scan` finds it.
 System prompts and tool definitions are not looked at. Not covered: paraphrase, translation.
 """
 
@@ -93,11 +93,11 @@ def find_contamination(
     trajectories: Counter[tuple[str, str, str, str]] = Counter()
     hit_questions: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for trajectory_id, hits in _scanned(connection, index, options):
-        is_dropped = any(hit.kind in options.drop for hit in hits)
+        is_dropped = any(_drops(hit, options) for hit in hits)
         found.append((trajectory_id, _evidence(hits), is_dropped))
         groups = set()
         for hit in hits:
-            fate = "dropped" if hit.kind in options.drop else "reported"
+            fate = "drops" if _drops(hit, options) else "reported"
             group = (hit.benchmark, hit.kind, hit.match, fate)
             hit_questions[group].add(hit.question_id)
             groups.add(group)
@@ -129,7 +129,8 @@ def _scanned(
     for trajectory_id, rows in groupby(_rows(connection), key=lambda row: str(row["trajectory_id"])):
         steps = list(rows)
         question = steps[0]["question"]
-        rollout = find_in_rollout(index, _own(steps), _shown(steps) if "passage" in asked else ())
+        shown = _shown(steps) if "passage" in asked else ()
+        rollout = find_in_rollout(index, question or "", _own(steps), shown)
         hits = [hit for hit in strongest(in_task(question) if question else [], rollout) if hit.kind in asked]
         if hits:
             yield trajectory_id, hits
@@ -152,6 +153,10 @@ def _own(steps: Iterable[dict[str, Any]]) -> list[Segment]:
 
 def _shown(steps: Iterable[dict[str, Any]]) -> list[Segment]:
     return [Segment("observation", step["observation"], step["step_index"]) for step in steps if step["observation"]]
+
+
+def _drops(hit: Hit, options: DecontaminateOptions) -> bool:
+    return hit.kind in options.drop and (options.drop_mentions or hit.match != "mention")
 
 
 def _evidence(hits: Sequence[Hit]) -> str:

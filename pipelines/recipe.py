@@ -61,11 +61,13 @@ class DecontaminateOptions(_Strict):
     ngram: Annotated[int, Field(ge=1, strict=True)] = 13
     """Words of a shared run that count as overlap, boilerplate counted by its weight."""
     jaccard: Annotated[float, Field(gt=0, le=1, strict=True)] | None = 0.5
-    """Similarity of shingles from which a task is a near-duplicate of a question. None: only runs and equality count."""
+    """Similarity of shingles from which a task is a near-duplicate of a question. None: runs and equality count."""
     drop: list[Kind] = ["task", "answer"]
     """Kinds of hits that drop a trajectory. `task`: the benchmark's question was put to the agent or quoted by it.
-    `answer`: its gold answer stands in the agent's own words, with most of the question. `passage`: either stands only
-    in what the agent was shown, which is normal for retrieval."""
+    `answer`: its gold answer stands in the agent's own words, with enough of the question around it. `passage`: either
+    stands only in what the agent was shown, which is normal for retrieval."""
+    drop_mentions: bool = False
+    """Whether answers that stand alone, without their question, drop, too. They are nearly always accidents."""
     report: list[Kind] = ["passage"]
     """Kinds of hits that are written into the decision and drop nothing."""
 

@@ -52,9 +52,7 @@ class Funnel:
         connection.execute(
             "CREATE TEMP TABLE dropped (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR, nearest_kept_id VARCHAR)"
         )
-        connection.execute(
-            "CREATE TEMP TABLE reported (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR)"
-        )
+        connection.execute("CREATE TEMP TABLE reported (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR)")
         connection.execute(
             "CREATE TEMP TABLE masks (trajectory_id VARCHAR, step_index BIGINT, weight DOUBLE, rule VARCHAR)"
         )

@@ -3,9 +3,10 @@
 Competition problems end alike ("where m and n are relatively prime positive integers, find m + n"), so that a shared
 13-gram of such words says nothing. A word counts 1/k where the commonest phrase of five words around it stands in k
 other questions, and 1 where it stands in at most one other: the pair that is compared needs one.
-Questions that hold half of a question's phrases are variants of it and no witnesses: eight copies of a leaked
+Questions that hold most of a question's phrases are variants of it and no witnesses: eight copies of a leaked
 question do not make it boilerplate.
-Not covered: what is common elsewhere but not in the questions at hand; a leaked excerpt that many unlike questions quote.
+Not covered: what is common elsewhere but not in the questions at hand; a leaked excerpt that many unlike questions
+quote.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 PHRASE = 5
 """Words of a phrase."""
-VARIANT_SHARE = 0.5
+VARIANT_SHARE = 0.6
 """Questions with this share of a question's phrases are variants of it."""
 
 Gram = tuple[str, ...]

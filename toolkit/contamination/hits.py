@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["task", "answer", "passage"]
-"""`task`: the question itself was put to the agent, or quoted by it. `answer`: its gold answer, with enough of the
-question, stands in the agent's own words. `passage`: either stands only in what the agent was shown."""
+"""`task`: the question itself was put to the agent, or quoted by it. `answer`: its gold answer stands
+in the agent's own words, with enough of the question or, if it is telling, alone (a `mention`). `passage`: question or
+answer stands only in what the agent was shown."""
 Place = Literal["question", "thought", "code", "completion", "final_answer", "observation"]
-Match = Literal["exact", "near", "ngram", "answer"]
+Match = Literal["exact", "near", "ngram", "answer", "mention"]
 
 QUOTED_CHARS = 300
 """Characters of the overlapping text that a hit quotes; its offsets are those of the whole."""
@@ -33,14 +34,16 @@ class Hit:
     question_id: str
     kind: Kind
     match: Match
-    """`exact`: equal but for typography; `near`: alike by shingles; `ngram`: a run of words; `answer`: see `Kind`."""
+    """`exact`: equal but for typography; `near`: alike by shingles; `ngram`: a run of words; `answer`: a gold answer
+    with enough of its question; `mention`: one that stands alone, but hardly by chance."""
     segment: Segment
     start: int
     """First character of the overlap in the segment's text."""
     end: int
     """The character behind its last."""
     measure: float
-    """`exact`: 1; `near`: Jaccard similarity; `ngram`: words that the run weighs; `answer`: share of the question."""
+    """`exact`: 1; `near`: Jaccard similarity; `ngram`: words that the run weighs; `answer`: share of the question;
+    `mention`: surprise of the answer in nats."""
     answer: str | None = None
     """The gold answer that was found. None: the question itself was."""
 

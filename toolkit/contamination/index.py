@@ -18,8 +18,14 @@ SHORTEST = 8
 """Words of the shortest question that is looked for inside other texts; shorter ones only count when equal."""
 SHINGLE = 3
 """Words of the shingles that near-duplicates are compared by."""
-WORD_SHARE = 0.6
-"""Share of a question's words, by information, that must stand near its answer."""
+LEAST_SHARE = 0.3
+"""Share of a question's words, by information, below which no text is looked at for its answer."""
+SLACK = 1e-9
+"""Sums of weights depend on their order in the last digit."""
+TELLING_NATS = 13.0
+"""Surprise from which an answer tells by itself: two words that hardly any question has, six digits."""
+YEAR_DIGITS = 4
+"""Numbers with more digits, zeros at the ends aside, are no years and stand in few texts."""
 CORPUS = 1_000
 """Questions that word frequencies are counted among, at least: fewer would make every word common."""
 
@@ -47,6 +53,8 @@ class Entry:
     """Of each word, in (0, 1]; low where it is boilerplate."""
     answers: list[list[str]]
     """Words of each gold answer that has any."""
+    telling_answers: dict[Gram, float] = field(init=False)
+    """Of answers that hardly stand in a text by chance: surprise in nats."""
     shingles: dict[Gram, float] = field(init=False)
     """Runs of three words with the lowest weight of theirs."""
     information: dict[str, float] = field(init=False)
@@ -78,24 +86,26 @@ class Index:
             raise InputError("there is no question to look for")
         self.ngram = ngram
         prepared = [split(question.text).words for question in questions]
-        counted = _Counted(prepared, others)
+        prepared_answers = [[split(answer).words for answer in question.answers] for question in questions]
+        counted = _Counted(prepared, {word for each in prepared_answers for words in each for word in words}, others)
         weights = word_weights(prepared, counted)
         self.entries = [
-            Entry(question, words, weight, [found for answer in question.answers if (found := split(answer).words)])
-            for question, words, weight in zip(questions, prepared, weights, strict=True)
+            Entry(question, words, weight, [answer for answer in answers if answer])
+            for question, words, weight, answers in zip(questions, prepared, weights, prepared_answers, strict=True)
         ]
         self.vocabulary = frozenset(word for words in prepared for word in words)
         self.exact: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self.runs: dict[int, dict[Gram, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
         self.by_shingle: dict[Gram, list[int]] = defaultdict(list)
         self.telling: dict[str, list[int]] = defaultdict(list)
+        self.answers: dict[str, list[int]] = defaultdict(list)
         for number, entry in enumerate(self.entries):
             self._add(number, entry, counted)
 
     def _add(self, number: int, entry: Entry, counted: _Counted) -> None:
         """Index one entry.
 
-        Its telling words are those without which no text reaches `WORD_SHARE`: only texts with one are looked at.
+        Its telling words are those without which no text reaches `LEAST_SHARE`: only texts with one are looked at.
         """
         self.exact[exact_key(entry.question.text)].append(number)
         in_answers = {word for answer in entry.answers for word in answer}
@@ -110,9 +120,13 @@ class Index:
         if size >= SHORTEST:
             for shingle in entry.shingles:
                 self.by_shingle[shingle].append(number)
+        surprises = {tuple(answer): sum(map(counted.surprise, set(answer))) for answer in entry.answers}
+        entry.telling_answers = {answer: nats for answer, nats in surprises.items() if nats >= TELLING_NATS - SLACK}
+        for first in {answer[0] for answer in entry.telling_answers}:
+            self.answers[first].append(number)
         if not entry.answers:
             return
-        left = sum(entry.information.values()) * (1 - WORD_SHARE)
+        left = sum(entry.information.values()) * (1 - LEAST_SHARE)
         for word, surprise in sorted(entry.information.items(), key=lambda item: (-item[1], item[0])):
             self.telling[word].append(number)
             left -= surprise
@@ -123,9 +137,9 @@ class Index:
 class _Counted:
     """Passes on the words of each different question once, and counts in how many each word and pair stands."""
 
-    def __init__(self, questions: Sequence[Sequence[str]], others: Iterable[str]) -> None:
+    def __init__(self, questions: Sequence[Sequence[str]], of_answers: set[str], others: Iterable[str]) -> None:
         self._questions, self._others = questions, others
-        self._words = {word for words in questions for word in words}
+        self._words = of_answers.union(*questions)
         self._pairs = {pair for words in questions for pair in grams(words, 2)}
         self._seen: Counter[str | Gram] = Counter()
         self._total = 0
@@ -148,5 +162,7 @@ class _Counted:
             yield words
 
     def surprise(self, what: str | Gram) -> float:
-        """-log of the share of questions that hold a word or pair, in nats."""
-        return math.log((max(self._total, CORPUS) + 1) / (self._seen[what] + 1))
+        """-log of the share of questions that hold a word or pair, in nats; of a long number, that of its digits."""
+        seldom = math.log((max(self._total, CORPUS) + 1) / (self._seen[what] + 1))
+        digits = what.strip("0") if isinstance(what, str) and what.isdecimal() else ""
+        return max(seldom, len(digits) * math.log(10)) if len(digits) > YEAR_DIGITS else seldom
