@@ -13,8 +13,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -93,12 +94,11 @@ def find_contamination(
     trajectories: Counter[tuple[str, str, str, str]] = Counter()
     hit_questions: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for trajectory_id, hits in _scanned(connection, index, options):
-        is_dropped = any(_drops(hit, options) for hit in hits)
-        found.append((trajectory_id, _evidence(hits), is_dropped))
+        is_dropped = any(_fate(hit, options) == "drops" for hit in hits)
+        found.append((trajectory_id, _evidence(hits, options), is_dropped))
         groups = set()
         for hit in hits:
-            fate = "drops" if _drops(hit, options) else "reported"
-            group = (hit.benchmark, hit.kind, hit.match, fate)
+            group = (hit.benchmark, hit.kind, hit.match, _fate(hit, options))
             hit_questions[group].add(hit.question_id)
             groups.add(group)
         trajectories.update(groups)
@@ -155,12 +155,16 @@ def _shown(steps: Iterable[dict[str, Any]]) -> list[Segment]:
     return [Segment("observation", step["observation"], step["step_index"]) for step in steps if step["observation"]]
 
 
-def _drops(hit: Hit, options: DecontaminateOptions) -> bool:
-    return hit.kind in options.drop and (options.drop_mentions or hit.match != "mention")
+def _fate(hit: Hit, options: DecontaminateOptions) -> Literal["drops", "reported"]:
+    drops = hit.kind in options.drop and (options.drop_mentions or hit.match != "mention")
+    return "drops" if drops else "reported"
 
 
-def _evidence(hits: Sequence[Hit]) -> str:
-    return canonical_json({"hits": [hit.as_json() for hit in hits[:EVIDENCE_HITS]], "n_hits": len(hits)})
+def _evidence(hits: Sequence[Hit], options: DecontaminateOptions) -> str:
+    # What drops first, so that a long list does not leave out why.
+    fates = sorted(((_fate(hit, options), hit.as_json()) for hit in hits), key=itemgetter(0))
+    listed = [{**said, "fate": fate} for fate, said in fates[:EVIDENCE_HITS]]
+    return canonical_json({"hits": listed, "n_hits": len(hits)})
 
 
 def _store(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[str, str, bool]]) -> None:

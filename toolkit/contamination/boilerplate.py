@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 PHRASE = 5
 """Words of a phrase."""
-VARIANT_SHARE = 0.6
+VARIANT_SHARE = 0.8
 """Questions with this share of a question's phrases are variants of it."""
 
 Gram = tuple[str, ...]

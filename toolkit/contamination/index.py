@@ -23,7 +23,7 @@ LEAST_SHARE = 0.3
 SLACK = 1e-9
 """Sums of weights depend on their order in the last digit."""
 TELLING_NATS = 13.0
-"""Surprise from which an answer tells by itself: two words that hardly any question has, six digits."""
+"""Surprise from which an answer tells by itself: two words that hardly any question has, or six digits."""
 YEAR_DIGITS = 4
 """Numbers with more digits, zeros at the ends aside, are no years and stand in few texts."""
 CORPUS = 1_000
@@ -57,6 +57,8 @@ class Entry:
     """Of answers that hardly stand in a text by chance: surprise in nats."""
     shingles: dict[Gram, float] = field(init=False)
     """Runs of three words with the lowest weight of theirs."""
+    own: list[float] = field(init=False)
+    """Of each word: its surprise in nats where it is the question's own, and 0 where it is boilerplate."""
     information: dict[str, float] = field(init=False)
     """Of each word that is in no answer: surprise in nats."""
     pairs: dict[Gram, float] = field(init=False)
@@ -109,6 +111,10 @@ class Index:
         """
         self.exact[exact_key(entry.question.text)].append(number)
         in_answers = {word for answer in entry.answers for word in answer}
+        entry.own = [
+            counted.surprise(word) if weight == 1 else 0.0
+            for word, weight in zip(entry.words, entry.weights, strict=True)
+        ]
         entry.information = {word: counted.surprise(word) for word in entry.words if word not in in_answers}
         pairs = [pair for pair in grams(entry.words, 2) if not in_answers.issuperset(pair)]
         entry.pairs = {pair: counted.surprise(pair) for pair in pairs}

@@ -1,8 +1,8 @@
 """Look for benchmark questions and their answers in one trajectory.
 
-Invariant: a task that is equal to a benchmark question, and a task or agent's word that shares with one a run of
-`ngram` words outside boilerplate (`boilerplate` says what that is), is found; so is a task whose shingles reach
-`jaccard`.
+Invariant: found is a task that is equal to a benchmark question or alike by shingles, and a task or agent's word that
+shares with one a run of `ngram` words, or all of a shorter question; unless what is shared is mostly boilerplate (see
+`boilerplate`) and has no two rare words that are not.
 `answers` says when an answer is found.
 System prompts and tool definitions are no part of a trajectory's texts here. Not covered: paraphrase, translation.
 Source: Brown et al. 2020, app. C (13-grams); the weighting is ours.
@@ -18,8 +18,10 @@ from toolkit.contamination.hits import Hit, Kind, Match, Segment
 from toolkit.contamination.index import SHINGLE, SLACK, Index
 from toolkit.contamination.words import Words, exact_key, split
 
-WHOLE_SHARE = 0.5
-"""A question that is quoted whole counts from this weight a word on, however short it is."""
+OWN_SHARE = 0.6
+"""Of what is shared, the part by weight that must be the question's own and no boilerplate."""
+OWN_NATS = 10.0
+"""Information of own words with which a run counts however much boilerplate is around: two names, for example."""
 
 
 def find_in_task(index: Index, question: str, *, jaccard: float | None = 0.5) -> list[Hit]:
@@ -90,7 +92,7 @@ def _equal(index: Index, segment: Segment) -> list[int]:
 
 
 def _near(index: Index, segment: Segment, words: Words, jaccard: float) -> Iterator[Hit]:
-    """Jaccard similarity of shingles, boilerplate at its weight, for every question that shares one."""
+    """Questions that are alike by shingles, also where they are not boilerplate."""
     places: dict[Gram, int] = {}
     for at, shingle in enumerate(grams(words.words, SHINGLE)):
         places.setdefault(shingle, at)
@@ -100,8 +102,9 @@ def _near(index: Index, segment: Segment, words: Words, jaccard: float) -> Itera
             shared.setdefault(number, []).append(shingle)
     for number, common in shared.items():
         weights = index.entries[number].shingles
-        alike = sum(weights[shingle] for shingle in common) / (sum(weights.values()) + len(places) - len(common))
-        if alike >= jaccard - SLACK:
+        alike = len(common) / (len(weights) + len(places) - len(common))
+        own = sum(weights[shingle] for shingle in common)
+        if alike >= jaccard - SLACK and own >= OWN_SHARE * sum(weights.values()) - SLACK:
             at = [places[shingle] for shingle in common]
             span = words.spans[min(at)][0], words.spans[max(at) + SHINGLE - 1][1]
             yield _hit(index, number, "task", "near", segment, span, alike)
@@ -136,10 +139,10 @@ def _weighed(
     index: Index, segment: Segment, words: Words, kind: Kind, diagonal: tuple[int, int], run: tuple[int, int]
 ) -> Iterator[Hit]:
     (number, shift), (first, behind) = diagonal, run
-    weights = index.entries[number].weights
-    weight = sum(weights[first + shift : behind + shift])
-    is_whole = behind - first == len(weights)
-    needed = min(index.ngram, WHOLE_SHARE * len(weights)) if is_whole else index.ngram
-    if weight >= needed - SLACK:
+    entry, size = index.entries[number], min(index.ngram, behind - first)
+    windows = [slice(start, start + size) for start in range(first + shift, behind + shift - size + 1)]
+    weight = max(sum(entry.weights[window]) for window in windows)
+    nats = max(sum(dict(zip(entry.words[window], entry.own[window], strict=True)).values()) for window in windows)
+    if weight >= OWN_SHARE * size - SLACK or nats >= OWN_NATS - SLACK:
         span = words.spans[first][0], words.spans[behind - 1][1]
         yield _hit(index, number, kind, "ngram", segment, span, weight)
