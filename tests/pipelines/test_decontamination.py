@@ -65,4 +65,4 @@ def test_without_discount_the_same_boilerplate_would_be_taken_for_contamination(
     # One look-alike among nothing that shows how common its phrases are.
     lake = fill([rollout(boilerplate()[0])])
     decontaminate(lake, str(write(tmp_path / "b.jsonl", competition()[:1])))
-    assert [(kind, match) for _, _, kind, match, _ in hits(lake)] == [("task", "ngram")]
+    assert [(kind, match) for _, _, kind, match, _ in hits(lake)] == [("task", "near")]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from toolkit.contamination.boilerplate import Gram, grams, word_weights
-from toolkit.contamination.words import exact_key, split
+from toolkit.contamination.words import exact_key, names, split
 from toolkit.errors import InputError
 
 SHORTEST = 8
@@ -22,6 +22,8 @@ LEAST_SHARE = 0.3
 """Share of a question's words, by information, below which no text is looked at for its answer."""
 SLACK = 1e-9
 """Sums of weights depend on their order in the last digit."""
+NAME_NATS = 5.0
+"""Surprise from which a capitalised word is taken for a name."""
 TELLING_NATS = 13.0
 """Surprise from which an answer tells by itself: two words that hardly any question has, or six digits."""
 YEAR_DIGITS = 4
@@ -101,6 +103,8 @@ class Index:
         self.by_shingle: dict[Gram, list[int]] = defaultdict(list)
         self.telling: dict[str, list[int]] = defaultdict(list)
         self.answers: dict[str, list[int]] = defaultdict(list)
+        self.by_name: dict[str, list[int]] = defaultdict(list)
+        self.surprise = counted.surprise
         for number, entry in enumerate(self.entries):
             self._add(number, entry, counted)
 
@@ -118,6 +122,9 @@ class Index:
         entry.information = {word: counted.surprise(word) for word in entry.words if word not in in_answers}
         pairs = [pair for pair in grams(entry.words, 2) if not in_answers.issuperset(pair)]
         entry.pairs = {pair: counted.surprise(pair) for pair in pairs}
+        for name in names(entry.question.text):
+            if counted.surprise(name) >= NAME_NATS:
+                self.by_name[name].append(number)
         size = len(entry.words)
         if size >= min(SHORTEST, self.ngram):
             length = min(self.ngram, size)

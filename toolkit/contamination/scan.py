@@ -10,6 +10,7 @@ Source: Brown et al. 2020, app. C (13-grams); the weighting is ours.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.contamination.answers import SHOWN, find_answers, find_mentions, read
@@ -20,6 +21,8 @@ from toolkit.contamination.words import Words, exact_key, split
 
 OWN_SHARE = 0.6
 """Of what is shared, the part by weight that must be the question's own and no boilerplate."""
+NAMES_SHARE = 0.6
+"""Similarity of two questions by the information of their words from which, sharing names, they are near-duplicates."""
 OWN_NATS = 10.0
 """Information of own words with which a run counts however much boilerplate is around: two names, for example."""
 
@@ -36,7 +39,7 @@ def find_in_task(index: Index, question: str, *, jaccard: float | None = 0.5) ->
     words = split(question)
     hits = [_hit(index, number, "task", "exact", segment, (0, len(question)), 1.0) for number in _equal(index, segment)]
     if jaccard is not None:
-        hits += _near(index, segment, words, jaccard)
+        hits += [*_near(index, segment, words, jaccard), *_alike_by_names(index, segment, words)]
     return _strongest([*hits, *_runs(index, segment, words, "task")])
 
 
@@ -107,6 +110,23 @@ def _near(index: Index, segment: Segment, words: Words, jaccard: float) -> Itera
         if alike >= jaccard - SLACK and own >= OWN_SHARE * sum(weights.values()) - SLACK:
             at = [places[shingle] for shingle in common]
             span = words.spans[min(at)][0], words.spans[max(at) + SHINGLE - 1][1]
+            yield _hit(index, number, "task", "near", segment, span, alike)
+
+
+def _alike_by_names(index: Index, segment: Segment, words: Words) -> Iterator[Hit]:
+    """Questions about the same names in mostly the same words: in short ones, one change breaks most shingles."""
+    nats = {word: index.surprise(word) for word in set(words.words)}
+    shared: dict[int, float] = defaultdict(float)
+    for word in nats:
+        for number in index.by_name.get(word, ()):
+            shared[number] += nats[word]
+    for number in (number for number, of_names in shared.items() if of_names >= OWN_NATS - SLACK):
+        question = set(index.entries[number].words)
+        union = sum(nats.values()) + sum(index.surprise(word) for word in question - nats.keys())
+        alike = sum(nats[word] for word in question & nats.keys()) / union
+        if alike >= NAMES_SHARE - SLACK:
+            at = [place for place, word in enumerate(words.words) if word in question]
+            span = words.spans[at[0]][0], words.spans[at[-1]][1]
             yield _hit(index, number, "task", "near", segment, span, alike)
 
 

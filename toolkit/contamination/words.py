@@ -51,6 +51,13 @@ def split(text: str) -> Words:
     return Words(words, spans)
 
 
+def names(text: str) -> set[str]:
+    """Words of three letters and more that are capitalised in `text`, its first word aside."""
+    found = split(text)
+    pairs = list(zip(found.words, found.spans, strict=True))[1:]
+    return {word for word, (start, end) in pairs if end - start > 2 and text[start].isupper()}
+
+
 def exact_key(text: str) -> tuple[str, ...]:
     """What two texts share that are equal but for typography: their words, then their operators."""
     return (*split(text).words, "".join(_OPERATORS.findall(text.translate(_DASHES).rstrip("!"))))

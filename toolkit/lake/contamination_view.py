@@ -1,7 +1,7 @@
 """The view `contamination`: what `decontaminate` found, one row a hit, out of the evidence of decisions.
 
-Invariant: it shows the hits that the evidence lists, of kept and dropped trajectories alike; a trajectory with many hits
-lists the first of them, and `n_hits` there says how many there were.
+Invariant: it shows the hits that the evidence lists, of kept and dropped trajectories alike. Where there are many, the
+evidence lists the first of them, and its `n_hits` says how many there were.
 """
 
 CONTAMINATION = """
