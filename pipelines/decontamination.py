@@ -63,11 +63,18 @@ def load_benchmarks(connection: duckdb.DuckDBPyConnection, against: Sequence[str
         if of_lake:
             questions += _of_lake(connection, spec, of_lake[1])
         else:
-            found = open_tasks(spec, require_answers=False)
-            questions += [
-                Question(name, task.source_id or task.task_id, task.question, tuple(task.answers)) for task in found
-            ]
+            questions += questions_of(spec, name)
     return questions
+
+
+def questions_of(spec: str, name: str) -> list[Question]:
+    """The questions that `spec` names for `open_tasks`, as those of the benchmark `name`.
+
+    Raises:
+        InputError: it names nothing, or what it names cannot be used.
+    """
+    found = open_tasks(spec, require_answers=False)
+    return [Question(name, task.source_id or task.task_id, task.question, tuple(task.answers)) for task in found]
 
 
 def _of_lake(connection: duckdb.DuckDBPyConnection, spec: str, predicate: str) -> list[Question]:

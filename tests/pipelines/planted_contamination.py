@@ -1,8 +1,8 @@
 """A made-up benchmark, and trajectories into which its questions and answers were planted.
 
-Every benchmark question has a *restatement* in other words and a *passage* that states the fact, so that the three kinds
-can be planted as they come about: the question copied into a task, an agent that has it by heart, a passage found by
-searching. Competition problems share their beginnings and ends with problems that have nothing to do with them.
+Every benchmark question has a *restatement* in other words and a *passage* that states the fact, so that the three
+kinds can be planted as they come about: the question copied into a task, an agent that has it by heart, a passage found
+by searching. Competition problems share their beginnings and ends with problems that have nothing to do with them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _PROBLEMS = (
         "A baker in {a} sells {i} loaves at {j} crowns each and {k} rolls at 3 crowns each, and pays {m} crowns of rent"
         " to the guild of {b}. How many crowns are left to the baker?",
         "the baker in {a} with {i} loaves at {j} crowns each, {k} rolls and {m} crowns of rent is left with {x} crowns",
-        "An exercise: a baker in {a} sells {i} loaves at {j} crowns, {k} rolls, and pays {m} crowns to the guild of {b}."
+        "Exercise: a baker in {a} sells {i} loaves at {j} crowns, {k} rolls, and pays {m} crowns to the guild of {b}."
         " The key says {x}.",
     ),
     (

@@ -66,3 +66,137 @@ def test_without_discount_the_same_boilerplate_would_be_taken_for_contamination(
     lake = fill([rollout(boilerplate()[0])])
     decontaminate(lake, str(write(tmp_path / "b.jsonl", competition()[:1])))
     assert [(kind, match) for _, _, kind, match, _ in hits(lake)] == [("task", "near")]
+
+
+ENTRY = Entry(
+    "Which river flows through the town where the glass painter Ada Quillon was born?",
+    "Orrinveth Sarn",
+    "the glass painter Ada Quillon was born in a town on a river, and that river is the Orrinveth Sarn",
+    "Ada Quillon, a glass painter, was born in Vell; through this town flows the river Orrinveth Sarn.",
+)
+
+
+@pytest.fixture
+def against(tmp_path: Path) -> str:
+    return str(write(tmp_path / "one.jsonl", [ENTRY]))
+
+
+def test_what_stands_only_in_a_passage_is_reported_and_drops_only_when_asked(fill: Fill, against: str) -> None:
+    lake = fill([rollout("Who mills?", observation=ENTRY.passage)])
+    decontaminate(lake, against)
+    assert hits(lake) == [("d", "q0", "passage", "answer", True)]
+    decontaminate(lake, against, ", drop: [passage], report: [task]")
+    assert hits(lake) == [("d", "q0", "passage", "answer", False)]
+    decontaminate(lake, against, ", report: []")
+    assert hits(lake) == []
+
+
+def test_a_telling_answer_without_its_question_is_a_mention_and_drops_only_when_asked(fill: Fill, against: str) -> None:
+    asked = "Is the Orrinveth Sarn long?"
+    lake = fill([rollout("Who mills?", "Perhaps it is the Orrinveth Sarn."), rollout(asked, "The Orrinveth Sarn is.")])
+    decontaminate(lake, against)
+    assert hits(lake) == [("d", "q0", "answer", "mention", True)]
+    decontaminate(lake, against, ", drop_mentions: true")
+    assert hits(lake) == [("d", "q0", "answer", "mention", False)]
+
+
+def test_an_answer_to_the_question_in_other_words_is_found_by_the_task(fill: Fill, against: str) -> None:
+    task = "Name the river of the town in which Ada Quillon, who was a painter of glass, was born."
+    lake = fill([rollout(task, "It must be the Orrinveth Sarn."), rollout(task, "No idea.")])
+    decontaminate(lake, against)
+    assert hits(lake) == [("d", "q0", "answer", "answer", False)]
+
+
+def test_the_overlap_is_quoted_from_where_it_stands(fill: Fill, against: str) -> None:
+    lake = fill([rollout("Who mills?", "So. " + ENTRY.restatement + "!"), rollout(f"Well: {ENTRY.question} Say!")])
+    decontaminate(lake, against)
+    found = lake.sql("""
+        SELECT place, overlap, substr(CASE place WHEN 'thought' THEN thought ELSE question END,
+                                      start_char + 1, end_char - start_char)
+        FROM contamination c JOIN trajectories_scored USING (trajectory_id)
+        LEFT JOIN steps s ON s.trajectory_id = c.trajectory_id AND s.step_index = c.step_index""").fetchall()
+    assert {place for place, _, _ in found} == {"thought", "question"}
+    assert all(overlap == quoted for _, overlap, quoted in found)
+    assert ENTRY.question.rstrip("?") in [overlap for _, overlap, _ in found]
+
+
+def test_questions_of_the_lake_can_be_the_benchmark(fill: Fill) -> None:
+    fill([episode(ENTRY.question, gold=[ENTRY.answer])], dataset="bench")
+    lake = fill([rollout(ENTRY.question.upper()), rollout("Who mills?")], dataset="train")
+    decontaminate(lake, "tasks where dataset = ''bench''", steps="  - where: \"dataset = 'train'\"\n")
+    found = lake.sql("SELECT benchmark, c.kind, match, kept FROM contamination c").fetchall()
+    assert found == [("tasks where dataset = 'bench'", "task", "exact", False)]
+
+
+def test_what_is_reported_stays_in_the_evidence_of_a_later_rule(fill: Fill, against: str) -> None:
+    lake = fill([rollout("Who mills?", observation=ENTRY.passage)])
+    text = f"name: v1\nsteps:\n  - decontaminate: {{against: ['{against}']}}\n  - where: \"n_steps > 9\"\n"
+    filter_lake(lake, parse_recipe(text, "recipe"))
+    ((rule, evidence),) = lake.sql("SELECT rule, evidence FROM decisions").fetchall()
+    said = json.loads(evidence)
+    assert (rule, said["failed"]) == ("2: where", ["n_steps > 9"])
+    assert said["reported"]["1: decontaminate"]["n_hits"] == 1
+    assert lake.sql("SELECT rule, kept, fate FROM contamination").fetchall() == [
+        ("1: decontaminate", False, "reported")
+    ]
+
+
+def test_the_selection_depends_on_neither_order_of_questions_nor_of_import(fill: Fill, tmp_path: Path) -> None:
+    entries = [*benchmark(1, 12), *competition()]
+    episodes = [rollout(copied(entry, at)) for at, entry in enumerate(entries)] + [rollout("Who mills?")]
+    lake = fill(episodes[:9])
+    fill(episodes[9:], start=10)
+    one = decontaminate(lake, str(write(tmp_path / "one.jsonl", entries)))
+    other = decontaminate(lake, str(write(tmp_path / "other.jsonl", entries[::-1])))
+    assert one.selection.n_kept < len(episodes)
+    assert one.selection.content_hash == other.selection.content_hash
+
+
+def test_the_command_prints_what_was_found_in_what(
+    fill: Fill, against: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = fill([rollout("Who mills?", observation=ENTRY.passage), rollout(ENTRY.question)])
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"name: v1\nsteps:\n  - decontaminate: {{against: ['{against}']}}\n")
+    assert run(["filter", str(recipe), "--lake", str(lake.path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    common = {"benchmark": "one.jsonl", "questions": 1, "trajectories": 1}
+    assert said["steps"][0]["found"] == [
+        {**common, "kind": "passage", "match": "answer", "fate": "reported"},
+        {**common, "kind": "task", "match": "exact", "fate": "drops"},
+    ]
+    assert run(["filter", str(recipe), "--lake", str(lake.path)]) == 0
+    assert "found by 1: decontaminate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("against", "error", "said"),
+    [
+        ("nowhere.json", InputError, "step 1: decontaminate: nowhere.json: no such file"),
+        ("tasks where dataset = ''none''", InputError, "no task of the lake"),
+        ("tasks where datasets = ''d''", QueryError, "step 1: decontaminate"),
+        ("tasks where true; DROP TABLE tasks", QueryError, "step 1: decontaminate"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_used_stops_before_anything_is_decided(
+    fill: Fill, against: str, error: type[Exception], said: str
+) -> None:
+    lake = fill([rollout("Who mills?")])
+    before = lake.snapshot().number
+    with pytest.raises(error, match=said):
+        decontaminate(lake, against)
+    assert lake.snapshot().number == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("ngram: 0", "got 0"),
+        ("jaccard: 1.5", "got 1.5"),
+        ("drop: [task, passage]", "passage cannot be both dropped and reported"),
+        ("drop: [tasks]", "got 'tasks'"),
+    ],
+)
+def test_options_of_decontamination_that_make_no_sense_name_their_line(options: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=f"line 3.*{said}"):
+        parse_recipe(f"name: v1\nsteps:\n  - decontaminate: {{against: [a.json], {options}}}\n", "recipe")

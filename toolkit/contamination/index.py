@@ -24,7 +24,7 @@ SLACK = 1e-9
 """Sums of weights depend on their order in the last digit."""
 NAME_NATS = 5.0
 """Surprise from which a capitalised word is taken for a name."""
-TELLING_NATS = 13.0
+TELLING_NATS = 12.0
 """Surprise from which an answer tells by itself: two words that hardly any question has, or six digits."""
 YEAR_DIGITS = 4
 """Numbers with more digits, zeros at the ends aside, are no years and stand in few texts."""
