@@ -125,8 +125,8 @@ def _alike_by_names(index: Index, segment: Segment, words: Words) -> Iterator[Hi
         union = sum(nats.values()) + sum(index.surprise(word) for word in question - nats.keys())
         alike = sum(nats[word] for word in question & nats.keys()) / union
         if alike >= NAMES_SHARE - SLACK:
-            at = [place for place, word in enumerate(words.words) if word in question]
-            span = words.spans[at[0]][0], words.spans[at[-1]][1]
+            common = [span for word, span in zip(words.words, words.spans, strict=True) if word in question]
+            span = common[0][0], common[-1][1]
             yield _hit(index, number, "task", "near", segment, span, alike)
 
 
