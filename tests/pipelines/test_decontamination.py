@@ -200,3 +200,28 @@ def test_a_benchmark_that_cannot_be_used_stops_before_anything_is_decided(
 def test_options_of_decontamination_that_make_no_sense_name_their_line(options: str, said: str) -> None:
     with pytest.raises(RecipeError, match=f"line 3.*{said}"):
         parse_recipe(f"name: v1\nsteps:\n  - decontaminate: {{against: [a.json], {options}}}\n", "recipe")
+
+
+def test_overlap_finds_questions_before_they_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = "Name the river of the town in which Ada Quillon, who was a painter of glass, was born."
+    learned = [
+        Entry(ENTRY.question.upper(), "no", "", ""),
+        Entry(other, ENTRY.answer, "", ""),
+        Entry("Who?", "I", "", ""),
+    ]
+    tasks, against = write(tmp_path / "tasks.jsonl", learned), write(tmp_path / "bench.jsonl", [ENTRY])
+    assert run(["overlap", str(tasks), "--against", str(against), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["task_id"], row["kind"], row["match"]) for row in found] == [
+        ("q0", "task", "exact"),
+        ("q1", "answer", "answer"),
+    ]
+    assert run(["overlap", str(tasks), "--against", str(against)]) == 0
+    printed = capsys.readouterr()
+    assert "bench.jsonl" in printed.out
+    assert "tasks.jsonl q0: bench.jsonl q0, exact 1.0" in printed.err
+
+
+def test_overlap_names_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["overlap", "minipedia:test?size=50", "--against", str(tmp_path / "none.json")]) == 2
+    assert "none.json: no such file" in capsys.readouterr().err

@@ -108,8 +108,8 @@ def _near(index: Index, segment: Segment, words: Words, jaccard: float) -> Itera
         alike = len(common) / (len(weights) + len(places) - len(common))
         own = sum(weights[shingle] for shingle in common)
         if alike >= jaccard - SLACK and own >= OWN_SHARE * sum(weights.values()) - SLACK:
-            at = [places[shingle] for shingle in common]
-            span = words.spans[min(at)][0], words.spans[max(at) + SHINGLE - 1][1]
+            starts = [places[shingle] for shingle in common]
+            span = words.spans[min(starts)][0], words.spans[max(starts) + SHINGLE - 1][1]
             yield _hit(index, number, "task", "near", segment, span, alike)
 
 
