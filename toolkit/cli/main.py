@@ -57,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
     "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
     "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
+    "overlap": Command("Look", "pipelines.overlap:overlap_command", "find questions that stand in a benchmark, too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
     "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
     "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),
