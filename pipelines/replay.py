@@ -71,6 +71,9 @@ SELECT trajectory_id, step_index, (details->>'$.diff') AS diff FROM scores
 WHERE scorer = '{SCORER}' AND step_index IS NOT NULL AND NOT passed ORDER BY trajectory_id, step_index"""
 
 
+_TABLES = {"datasets": _SUMMARY, "steps_not_decided": _REASONS, "not_replayable": _REFUSED}
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     """What a run says about how it worded observations."""
@@ -305,7 +308,8 @@ def replay_command(
     if json:
         listed = {name: [dict(zip(columns, row, strict=True)) for row in rows] for name, (columns, rows) in found.items()}
         shown = [{"trajectory_id": row[0], "step_index": row[1], "diff": row[2]} for row in differing]
-        print_json({"replayed": counts.total(), **{name: counts[name] for name in WHOLE}, **listed, "differing": shown})
+        now = {name: counts[name] for name in WHOLE}
+        print_json({"replayed": counts.total(), "now": now, **listed, "differing": shown})
         return
     for name, (columns, rows) in found.items():
         if rows:
@@ -315,4 +319,3 @@ def replay_command(
     note(f"replayed {counts.total():,} trajectories now")
 
 
-_TABLES = {"datasets": _SUMMARY, "steps_that_may_differ": _REASONS, "not_replayable": _REFUSED}

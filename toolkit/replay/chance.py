@@ -183,7 +183,7 @@ class _Mentions(ast.NodeVisitor):
 
     def _mention(self, name: str) -> None:
         parts = name.split(".")
-        for prefix in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
+        for prefix in (".".join(parts[:end]) for end in range(len(parts), 0, -1)):
             if prefix in self._program.sources:
                 self.reasons.add(f"{self._program.sources[prefix]}: {name}")
                 return
