@@ -65,7 +65,8 @@ SELECT verdict, reason, count(*) AS steps FROM (
 GROUP BY ALL ORDER BY steps DESC, verdict, reason"""
 _REFUSED = f"""
 SELECT (details->>'$.not_applicable') AS because, count(*) AS trajectories FROM scores
-WHERE scorer = '{SCORER}' AND step_index IS NULL AND because IS NOT NULL GROUP BY ALL ORDER BY trajectories DESC, because"""
+WHERE scorer = '{SCORER}' AND step_index IS NULL AND because IS NOT NULL
+GROUP BY ALL ORDER BY trajectories DESC, because"""
 _DIFFERING = f"""
 SELECT trajectory_id, step_index, (details->>'$.diff') AS diff FROM scores
 WHERE scorer = '{SCORER}' AND step_index IS NOT NULL AND NOT passed ORDER BY trajectory_id, step_index"""
@@ -76,10 +77,12 @@ _TABLES = {"datasets": _SUMMARY, "steps_not_decided": _REASONS, "not_replayable"
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a run says about how it worded observations."""
+    """What a run says about how its observations came to be."""
 
     dialect: dict[str, object] = field(default_factory=dict)
     """Identity of its dialect; empty: it does not say."""
+    python: str | None = None
+    """Version that ran its actions. None: it does not say."""
 
 
 @dataclass(slots=True)
@@ -209,7 +212,8 @@ class _Replay:
         assert tools is not None
         session = await sandbox.open()
         try:
-            replay = TrajectoryReplay(record, self._dialect(record), session, tools)
+            made = self._made(record)
+            replay = TrajectoryReplay(record, self._dialect(record), session, tools, made.python)
             return [found for step in record.steps if (found := await replay.step(step)) is not None]
         finally:
             await session.close()
@@ -217,10 +221,11 @@ class _Replay:
 
 def _runs(connection: duckdb.DuckDBPyConnection) -> dict[str, _Made]:
     found = {}
-    for run_id, identity in connection.execute("SELECT run_id, identity FROM runs").fetchall():
+    rows = connection.execute("SELECT run_id, identity, environment->>'$.python' FROM runs").fetchall()
+    for run_id, identity, python in rows:
         said = orjson.loads(identity)
         dialect = said.get("dialect") if isinstance(said, dict) else None
-        found[run_id] = _Made(dialect if isinstance(dialect, dict) else {})
+        found[run_id] = _Made(dialect if isinstance(dialect, dict) else {}, python)
     return found
 
 
@@ -306,7 +311,9 @@ def replay_command(
     finally:
         connection.close()
     if json:
-        listed = {name: [dict(zip(columns, row, strict=True)) for row in rows] for name, (columns, rows) in found.items()}
+        listed = {
+            name: [dict(zip(columns, row, strict=True)) for row in rows] for name, (columns, rows) in found.items()
+        }
         shown = [{"trajectory_id": row[0], "step_index": row[1], "diff": row[2]} for row in differing]
         now = {name: counts[name] for name in WHOLE}
         print_json({"replayed": counts.total(), "now": now, **listed, "differing": shown})
@@ -317,5 +324,3 @@ def replay_command(
     for trajectory_id, step_index, diff in differing:
         print_table(["diff"], [[diff]], title=f"{trajectory_id} step {step_index}")
     note(f"replayed {counts.total():,} trajectories now")
-
-

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from planted import corrupt, oracle_lake
 from pipelines.generate import GenerateOptions, generate
 from pipelines.parts import ModelOptions
 from pipelines.replay import SCORER, replay_lake
-from schemas import Task
+from schemas import Run, Task
+from schemas.arrow import rows_from_arrow
 from schemas.identity import derive_id
 from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
@@ -100,8 +102,10 @@ def again(lake: Lake, record: TrajectoryRecord) -> None:
 def check_planted_faults(lake: Lake, observed: int, faults: int) -> None:
     corrupted, everything = corrupt(lake, observed, faults)
     replay(lake)
-    rows = lake.sql(f"SELECT trajectory_id, step_index FROM scores WHERE scorer = '{SCORER}' AND NOT passed "
-                    "AND step_index IS NOT NULL").fetchall()
+    rows = lake.sql(
+        f"SELECT trajectory_id, step_index FROM scores WHERE scorer = '{SCORER}' AND NOT passed "
+        "AND step_index IS NOT NULL"
+    ).fetchall()
     accused = {(str(trajectory_id), int(step_index)) for trajectory_id, step_index in rows}
     assert len(accused & corrupted) >= 0.99 * faults
     assert accused - corrupted == set()
@@ -162,7 +166,13 @@ def test_a_wrong_final_answer_and_a_call_that_was_made_otherwise_differ(tmp_path
 
 
 def test_tools_answer_from_the_record_for_each_trajectory_its_own_and_are_never_called(tmp_path: Path) -> None:
-    turns = ("print(draw(), draw())", "print(publish(str(draw())))", "draw('many')", "draw(lowest=1)", "final_answer(1)")
+    turns = (
+        "print(draw(), draw())",
+        "print(publish(str(draw())))",
+        "draw('many')",
+        "draw(lowest=1)",
+        "final_answer(1)",
+    )
     lake = rollouts(tmp_path / "home", *turns, count=12)
     called = (tmp_path / "home" / "called").read_text()
     assert called.count("published") == 12
@@ -180,6 +190,19 @@ def test_turns_that_could_not_be_parsed_and_actions_that_failed_are_compared_too
     rewrite(lake, 1, observation="5")
     assert replay(lake) == {"differs": 1}
     assert [passed for passed, _ in steps(lake)] == [False, False, True, True]
+
+
+def test_errors_that_another_python_worded_are_not_accused(tmp_path: Path) -> None:
+    lake = rollouts(tmp_path / "home", "print(nothing)", "print(6)", "final_answer(1)")
+    rewrite(lake, 0, observation="Error:\nworded otherwise")
+    rewrite(lake, 1, observation="[7]")
+    [row] = rows_from_arrow(Run, lake.sql("SELECT * FROM runs").to_arrow_table())
+    with lake.write("test") as batch:
+        told = json.dumps({**json.loads(row.environment), "python": "3.2.1"})
+        batch.add([row.model_copy(update={"environment": told, "finished_at": datetime(2100, 1, 1, tzinfo=UTC)})])
+    replay(lake)
+    assert [details.get("verdict") for _, details in steps(lake)] == ["varies", "differs", None]
+    assert steps(lake)[0][1]["because"] == ["interpreter: errors as Python 3.2.1 words them"]
 
 
 def test_an_action_that_a_limit_ended_is_not_run_again_and_leaves_no_trace(tmp_path: Path) -> None:
@@ -236,9 +259,7 @@ def test_a_wrong_observation_of_a_program_that_ran_elsewhere_differs(tmp_path: P
     assert replay(lake) == {"differs": 1}
 
 
-def test_the_command_prints_tables_and_one_json_document(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_tables_and_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = rollouts(tmp_path / "home", "import time\nprint(time.time())", "print(2)", "final_answer(1)")
     rewrite(lake, 1, observation="[3]")
     arguments = ["replay", "--lake", str(lake.path)]

@@ -1,4 +1,4 @@
-"""What a program says that may come out otherwise each time: clocks, entropy, chance, addresses.
+r"""What a program says that may come out otherwise each time: clocks, entropy, chance, addresses.
 
     foreseen = Foreseen(seeded=True)
     foreseen.step("import time\nstart = time.time()")         # ()
@@ -46,7 +46,8 @@ UNSEEDED: dict[str, str] = {
 _SEEDS = {"random.seed": "random", "numpy.random.seed": "numpy.random"}
 _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.RandomState"}
 """Generators that are no source if they are given a seed."""
-_BUILT_IN = {name for name in SOURCES | UNSEEDED if "." not in name and name in ("id", "hash", "set", "frozenset")}
+_BUILT_IN = ("id", "hash", "set", "frozenset")
+"""Sources that need no import."""
 _SHOWING = {"print", "pprint", "pp", "final_answer", "write", "exec", "eval", "help"}
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -101,7 +102,8 @@ class Foreseen:
             return False
         showing = _SHOWING | self._functions
         return any(
-            isinstance(node, ast.Raise | ast.Assert) or (isinstance(node, ast.Call) and _last_name(node.func) in showing)
+            isinstance(node, ast.Raise | ast.Assert)
+            or (isinstance(node, ast.Call) and _last_name(node.func) in showing)
             for node in ast.walk(statement)
         )
 

@@ -188,7 +188,11 @@ def _parse(signature: str) -> Sequence[inspect.Parameter]:
     by_place = [*given.posonlyargs, *given.args]
     required = len(by_place) - len(given.defaults)
     found = [
-        _parameter(each.arg, kinds.POSITIONAL_ONLY if each in given.posonlyargs else kinds.POSITIONAL_OR_KEYWORD, place < required)
+        _parameter(
+            each.arg,
+            kinds.POSITIONAL_ONLY if each in given.posonlyargs else kinds.POSITIONAL_OR_KEYWORD,
+            place < required,
+        )
         for place, each in enumerate(by_place)
     ]
     found += [kinds(given.vararg.arg, kinds.VAR_POSITIONAL)] if given.vararg else []

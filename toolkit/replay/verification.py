@@ -20,6 +20,7 @@ from __future__ import annotations
 import ast
 import builtins
 import difflib
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +39,8 @@ LIMITS = ("timeout", "sandbox", "denied")
 """Kinds of errors of actions that something outside of them ended."""
 DIFF_CHARS = 2_000
 """Longest diff that is kept."""
+PYTHON = platform.python_version()
+"""Sessions run the interpreter that we run."""
 _AROUND = 100
 """Characters shown before and behind the first difference of long lines."""
 
@@ -62,11 +65,21 @@ class TrajectoryReplay:
         dialect: The one that worded its observations.
         session: A fresh one.
         tools: Those of the session's sandbox.
+        python: Version that ran it then. None: not known.
     """
 
-    def __init__(self, record: TrajectoryRecord, dialect: CodeDialect, session: Session, tools: RecordedTools) -> None:
+    def __init__(
+        self,
+        record: TrajectoryRecord,
+        dialect: CodeDialect,
+        session: Session,
+        tools: RecordedTools,
+        python: str | None = None,
+    ) -> None:
         self._record, self._dialect, self._session, self._tools = record, dialect, session, tools
         self._ours = ran_here(record)
+        is_other = self._ours and python is not None and _release(python) != _release(PYTHON)
+        self._other_python = python if is_other else None
         self._foreseen = Foreseen(seeded=self._ours)
         tools.begin(record)
 
@@ -87,6 +100,8 @@ class TrajectoryReplay:
         if then == now or self._fails_likewise(step, outcome):
             return StepReplay(step.step_index, "matches", because)
         found = _diff(then, now)
+        if failed and self._other_python is not None:
+            because += (f"interpreter: errors as Python {self._other_python} words them",)
         if not self._ours and not missing and (step.error is None) != (outcome.error is None):
             because += ("interpreter: only one of the two refused it",)
         if outcome.error_kind in LIMITS:
@@ -132,6 +147,10 @@ class TrajectoryReplay:
 
     def _fails_likewise(self, step: Step, outcome: Outcome) -> bool:
         return not self._ours and step.error is not None and outcome.error is not None and not self._tools.unanswered
+
+
+def _release(python: str) -> list[str]:
+    return python.split(".")[:2]
 
 
 def ran_here(record: TrajectoryRecord) -> bool:

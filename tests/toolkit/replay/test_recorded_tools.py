@@ -99,9 +99,7 @@ def test_a_tool_is_called_as_the_recorded_definitions_say() -> None:
 
 
 def test_places_of_arguments_are_those_that_the_prompt_shows() -> None:
-    tools = begin(
-        record((0, "route", {"a": "A", "to": "B"}, 7), prompt="- route(to: str, a: str = 'x') -> int: a way")
-    )
+    tools = begin(record((0, "route", {"a": "A", "to": "B"}, 7), prompt="- route(to: str, a: str = 'x') -> int: a way"))
     assert ask(tools, "route", "B", "A") == 7
     with pytest.raises(Exception, match="this call was not recorded"):
         ask(tools, "route", "A", "B")
@@ -118,7 +116,10 @@ def test_a_live_tool_is_asked_only_when_a_step_runs_freely_and_never_if_it_write
     async def call(what: str) -> object:
         return f"live {what}"
 
-    live = {"look": Tool("look", "look(what)", "", call), "publish": Tool("publish", "publish(what)", "", call, "write")}
+    live = {
+        "look": Tool("look", "look(what)", "", call),
+        "publish": Tool("publish", "publish(what)", "", call, "write"),
+    }
     recorded = record((0, "look", {"what": "x"}, "then"))
     assert ask(begin(recorded, live), "look", "y") == "live y"
     assert ask(begin(recorded, live), "look", "x") == "then"
