@@ -11,7 +11,8 @@ from planted import corrupt, oracle_lake
 
 from pipelines.generate import GenerateOptions, generate
 from pipelines.parts import ModelOptions
-from pipelines.replay import SCORER, replay_lake
+from pipelines.replay import replay_lake
+from pipelines.replay_scores import SCORER
 from schemas import Run, Task
 from schemas.arrow import rows_from_arrow
 from schemas.identity import derive_id
