@@ -7,7 +7,7 @@ step differs, true if none does and at least one matches; null with `not_applica
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -47,7 +47,7 @@ def whole_score(record: TrajectoryRecord, steps: Sequence[StepReplay], refusal: 
 def _score(
     record: TrajectoryRecord,
     passed: bool | None,
-    details: dict[str, object],
+    details: Mapping[str, object],
     *,
     value: float | None = None,
     step_index: int | None = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.generate import GenerateOptions, generate
 from pipelines.parts import ModelOptions
+from pipelines.policy import PolicyOptions
 from schemas import Row, Step
 from toolkit.api import Lake, open_lake
 from toolkit.contracts import Passage
@@ -15,15 +16,16 @@ from toolkit.lake.records import read_records
 from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tasks.minipedia import Minipedia
 
+GREEDY = PolicyOptions()
 StepKey = tuple[str, int]
 """trajectory_id, step_index."""
 
 
-def oracle_lake(path: Path, count: int) -> Lake:
+def oracle_lake(path: Path, count: int, policy: PolicyOptions = GREEDY) -> Lake:
     """`count` rollouts of the oracle, a third of whose turns slip, over a Minipedia."""
     world = Minipedia(0, count)
     lake = open_lake(path, create=True)
-    options = GenerateOptions(ModelOptions("oracle", slips=0.3), ftp=False)
+    options = GenerateOptions(ModelOptions("oracle", slips=0.3), ftp=False, policy=policy)
     retriever = LexicalRetriever.over(Passage(article.title, article.text) for article in world.articles("train"))
     tasks = list(world.tasks("train", limit=count))
     asyncio.run(generate(lake, tasks, options, retriever, run_kind="generate"))

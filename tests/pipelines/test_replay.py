@@ -11,6 +11,7 @@ from planted import corrupt, oracle_lake
 
 from pipelines.generate import GenerateOptions, generate
 from pipelines.parts import ModelOptions
+from pipelines.policy import PolicyOptions
 from pipelines.replay import replay_lake
 from pipelines.replay_scores import SCORER
 from schemas import Run, Task
@@ -180,6 +181,38 @@ def test_tools_answer_from_the_record_for_each_trajectory_its_own_and_are_never_
     assert replay(lake) == {"matches": 12}
     assert (tmp_path / "home" / "called").read_text() == called
     assert {passed for passed, _ in steps(lake)} == {True}
+
+
+MANY_KINDS = (
+    "import random\nprint(random.random(), random.Random().sample(range(99), 5))",
+    "import numpy as np\nprint(np.random.rand(3), np.random.default_rng().normal())\nnp.arange(6).reshape(2, 3)",
+    "import sympy as sp\nx = sp.Symbol('x')\nprint(sp.solve(x**2 - 2*x), sp.randprime(9, 99))\n{*sp.symbols('a:f')}",
+    "print({'b', 'a', 'z', 3.5, (1, 2)}, {x: 1}, hash('abc'))\nprint(random.random(), np.random.rand())",
+    "print(sorted({len, print}, key=str), object())\nclass Plain:\n    pass\nPlain()",
+    "def deep(n):\n    return deep(n + 1)\ndeep(0)",
+    "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    a: int\nprint(Pair(1), lambda: 3)",
+    "print(dir())\nprint(globals().keys())\n(n for n in range(3))",
+    "import os",
+    "open('/etc/passwd').read()",
+    "print('x' * 100_000)",
+    "raise SystemExit(3)",
+    "huge = [0] * 10**9",
+    "print(help(draw), draw)",
+    "final_answer(random.randint(1, 10**9))",
+)
+
+
+def test_programs_of_many_kinds_match(tmp_path: Path) -> None:
+    lake = rollouts(tmp_path / "home", *MANY_KINDS)
+    assert replay(lake) == {"matches": 1}
+    assert [passed for passed, _ in steps(lake)] == [True] * len(MANY_KINDS)
+
+
+def test_winners_of_votes_match_too(tmp_path: Path) -> None:
+    lake = oracle_lake(tmp_path / "lake", 50, policy=PolicyOptions("sag", sag_samples=4))
+    counted = lake.sql("SELECT count(DISTINCT candidate_index) FROM candidates WHERE chosen").fetchall()
+    assert counted > [(1,)]
+    assert replay(lake) == {"matches": 50}
 
 
 def test_turns_that_could_not_be_parsed_and_actions_that_failed_are_compared_too(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ A reason is a name that the code mentions (`SOURCES`), however it was imported, 
 filled from one; variables carry reasons from step to step until they are plainly assigned something else. The unit is
 a statement at the top level: a loop that mentions a clock passes it on to all that it binds. A step has a reason only
 if such a statement may show something: by `print`, as the last expression, by a function of the program's own, by
-raising. With `seeded` the program ran in our sandbox, where `random`, numpy's generators and hashes, hence the order
-of sets, start equal every time: these are then no reason.
+raising. With `seeded` the program ran in our sandbox, where `random`, numpy's generators and the hashes of texts start
+equal every time: these are then no reason, nor is the order of a set, unless what is in it may hash by its address.
 
 Invariant: the text alone decides, so equal programs are judged alike on every machine.
 Not covered: names that are put together while the program runs (`getattr(time, "ti" + "me")`).
@@ -18,6 +18,7 @@ Not covered: names that are put together while the program runs (`getattr(time, 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterable, Iterator
 
 CLOCK, ENTROPY, CHANCE, ADDRESS, ORDER, PLACE = "clock", "entropy", "chance", "address", "set order", "interpreter"
@@ -46,8 +47,9 @@ UNSEEDED: dict[str, str] = {
 _SEEDS = {"random.seed": "random", "numpy.random.seed": "numpy.random"}
 _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.RandomState"}
 """Generators that are no source if they are given a seed."""
+BY_ADDRESS = f"{ADDRESS}: of objects in sets or hashed"
 _BUILT_IN = ("id", "hash", "set", "frozenset")
-"""Sources that need no import."""
+"""What needs no import."""
 _SHOWING = {"print", "pprint", "pp", "final_answer", "write", "exec", "eval", "help"}
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -66,6 +68,8 @@ class Foreseen:
         """Qualified names of what was imported, by the name it has in the program."""
         self.carried: dict[str, set[str]] = {}
         """Reasons by variable."""
+        self.has_classes = False
+        """Whether it has defined a class, whose objects hash by address unless it says otherwise."""
         self._functions: set[str] = set()
 
     def step(self, code: str, *, failed: bool = False, unanswered: Collection[str] = ()) -> tuple[str, ...]:
@@ -82,6 +86,7 @@ class Foreseen:
             return ()
         found: set[str] = set()
         for statement in body:
+            self.has_classes |= any(isinstance(node, ast.ClassDef) for node in ast.walk(statement))
             mentions = _Mentions(self, unanswered)
             mentions.visit(statement)
             is_last = statement is body[-1] and isinstance(statement, ast.Expr)
@@ -156,6 +161,8 @@ class _Mentions(ast.NodeVisitor):
             return
         if _last_name(node.func) in self._unanswered:
             self.reasons.add(f"tool: {_last_name(node.func)}")
+        if name in ("set", "frozenset") and _holds_objects(node):
+            self.reasons.add(BY_ADDRESS)
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -181,9 +188,13 @@ class _Mentions(ast.NodeVisitor):
     def _unordered(self, node: ast.AST) -> None:
         if not self._program.seeded:
             self.reasons.add(f"{ORDER}: set")
+        elif self._program.has_classes or _holds_objects(node):
+            self.reasons.add(BY_ADDRESS)
         self.generic_visit(node)
 
     def _mention(self, name: str) -> None:
+        if name in ("hash", "set", "frozenset") and self._program.has_classes:
+            self.reasons.add(BY_ADDRESS)
         parts = name.split(".")
         for prefix in (".".join(parts[:end]) for end in range(len(parts), 0, -1)):
             if prefix in self._program.sources:
@@ -201,6 +212,18 @@ class _Mentions(ast.NodeVisitor):
             named = node.args[0]
             return named.value if isinstance(named, ast.Constant) and isinstance(named.value, str) else None
         return None
+
+
+def _holds_objects(node: ast.AST) -> bool:
+    """Whether a set may hold what hashes by address: functions, types, None (before Python 3.12)."""
+    called = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+    return any(
+        isinstance(each, ast.Lambda)
+        or (isinstance(each, ast.Constant) and each.value is None)
+        or (isinstance(each, ast.Name) and hasattr(builtins, each.id) and id(each) not in called)
+        or (isinstance(each, ast.Name) and each.id in ("object", "type"))
+        for each in ast.walk(node)
+    )
 
 
 def _last_name(function: ast.expr) -> str | None:
