@@ -36,6 +36,11 @@ NOT_AVAILABLE = "ToolNotAvailableError"
 """Name of the error of a call that nothing can answer."""
 
 
+def not_here(name: str) -> str:
+    """How the error of a call begins whose tool was not given."""
+    return f"{NOT_AVAILABLE}: {name} is not here"
+
+
 @dataclass(slots=True)
 class _Running:
     """One trajectory that is running again."""
@@ -103,8 +108,13 @@ class RecordedTools:
             if live is not None and live.effect != "write" and running.own is None:
                 return await live.call(*args, **kwargs)
             running.unanswered.append(tool.name)
-            what = "is a tool that writes" if live is not None and live.effect == "write" else "is not here"
-            raise _error(NOT_AVAILABLE, f"{tool.name} {what}, and this call was not recorded")
+            if live is None:
+                what = not_here(tool.name)
+            elif live.effect == "write":
+                what = f"{NOT_AVAILABLE}: {tool.name} is a tool that writes"
+            else:
+                what = f"{NOT_AVAILABLE}: {tool.name} is asked by steps that run freely only"
+            raise _recorded_error(f"{what}, and this call was not recorded")
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         return replace(tool, call=call)
@@ -141,19 +151,22 @@ def _recorded(running: _Running, name: str, arguments: dict[str, object]) -> Too
         if found is not None:
             running.own.remove(found)
         return found
-    return next((call for call in running.calls if call.name == name and arguments_of(call) == asked), None)
+    # That a tool was not here says nothing about what it answers; an edited trajectory may have recorded that.
+    answered = (call for call in running.calls if not (call.error or "").startswith(NOT_AVAILABLE))
+    return next((call for call in answered if call.name == name and arguments_of(call) == asked), None)
 
 
 def _result(call: ToolCall) -> object:
     if call.error is not None:
-        name, _, message = call.error.partition(": ")
-        raise _error(name if name.isidentifier() else "RuntimeError", message or call.error)
+        raise _recorded_error(call.error)
     return json.loads(call.result) if call.result is not None else None
 
 
-def _error(name: str, message: str) -> Exception:
-    kind: type[Exception] = type(name, (Exception,), {})
-    return kind(message)
+def _recorded_error(said: str) -> Exception:
+    """The exception that `said`, its name and message, is shown for."""
+    name, _, message = said.partition(": ")
+    kind: type[Exception] = type(name if name.isidentifier() else "RuntimeError", (Exception,), {})
+    return kind(message or said)
 
 
 _ANYTHING = [

@@ -125,7 +125,7 @@ def test_a_live_tool_is_asked_only_when_a_step_runs_freely_and_never_if_it_write
     assert ask(begin(recorded, live), "look", "x") == "then"
     with pytest.raises(Exception, match="publish is a tool that writes"):
         ask(begin(recorded, live), "publish", "x")
-    with pytest.raises(Exception, match="look is not here"):
+    with pytest.raises(Exception, match="asked by steps that run freely only"):
         ask(begin(recorded, live, step=1), "look", "y")
 
 
