@@ -21,7 +21,7 @@ import inspect
 import json
 import keyword
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -133,7 +133,7 @@ def tools_of(record: TrajectoryRecord) -> list[Tool]:
 
 def can_be_called(name: str) -> bool:
     """Whether code in the sandbox can have a tool of this name; records of others may hold any, `final_answer` too."""
-    taken = name == "final_answer" or hasattr(builtins, name) or keyword.iskeyword(name)
+    taken = name.startswith("__") or name == "final_answer" or hasattr(builtins, name) or keyword.iskeyword(name)
     return name.isidentifier() and not taken
 
 
@@ -193,27 +193,27 @@ def _parse(signature: str) -> Sequence[inspect.Parameter]:
     """The parameters of a signature as prompts show it; any, if it is none of Python."""
     try:
         [function] = ast.parse(f"def {signature}: ...").body
-    except (SyntaxError, ValueError):
+        assert isinstance(function, ast.FunctionDef)
+        found = list(_parameters_of(function.args))
+        inspect.Signature(found)  # refuses what the parser lets pass: one name twice
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _ANYTHING
-    assert isinstance(function, ast.FunctionDef)
-    given = function.args
+    return found
+
+
+def _parameters_of(given: ast.arguments) -> Iterator[inspect.Parameter]:
     kinds = inspect.Parameter
     by_place = [*given.posonlyargs, *given.args]
     required = len(by_place) - len(given.defaults)
-    found = [
-        _parameter(
-            each.arg,
-            kinds.POSITIONAL_ONLY if each in given.posonlyargs else kinds.POSITIONAL_OR_KEYWORD,
-            place < required,
-        )
-        for place, each in enumerate(by_place)
-    ]
-    found += [kinds(given.vararg.arg, kinds.VAR_POSITIONAL)] if given.vararg else []
-    found += [
-        _parameter(each.arg, kinds.KEYWORD_ONLY, default is None)
-        for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    ]
-    return found + ([kinds(given.kwarg.arg, kinds.VAR_KEYWORD)] if given.kwarg else [])
+    for place, each in enumerate(by_place):
+        kind = kinds.POSITIONAL_ONLY if each in given.posonlyargs else kinds.POSITIONAL_OR_KEYWORD
+        yield _parameter(each.arg, kind, place < required)
+    if given.vararg:
+        yield kinds(given.vararg.arg, kinds.VAR_POSITIONAL)
+    for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        yield _parameter(each.arg, kinds.KEYWORD_ONLY, default is None)
+    if given.kwarg:
+        yield kinds(given.kwarg.arg, kinds.VAR_KEYWORD)
 
 
 def _parameter(name: str, kind: Any, required: bool) -> inspect.Parameter:

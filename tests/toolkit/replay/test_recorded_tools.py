@@ -98,6 +98,15 @@ def test_a_tool_is_called_as_the_recorded_definitions_say() -> None:
         ask(tools, "route", "B", where="there")
 
 
+@pytest.mark.parametrize("signature", ["look(what, what)", "look(", "look(x): pass\nprint", "look", "look(a=1, b)"])
+def test_a_signature_that_is_none_of_python_takes_any_arguments(signature: str) -> None:
+    async def never(**arguments: object) -> object:
+        raise AssertionError
+
+    recorded = record((0, "look", {"args": ["x"]}, 7), tools=tools_json([Tool("look", signature, "", never)]))
+    assert ask(begin(recorded), "look", "x") == 7
+
+
 def test_places_of_arguments_are_those_that_the_prompt_shows() -> None:
     tools = begin(record((0, "route", {"a": "A", "to": "B"}, 7), prompt="- route(to: str, a: str = 'x') -> int: a way"))
     assert ask(tools, "route", "B", "A") == 7
@@ -131,4 +140,4 @@ def test_a_live_tool_is_asked_only_when_a_step_runs_freely_and_never_if_it_write
 
 def test_names_that_no_code_can_call_are_left_out() -> None:
     recorded = record((0, "final_answer", {}, 1), (0, "print", {}, 1), (0, "web-search", {}, 1), (0, "class", {}, 1))
-    assert RecordedTools([recorded], {}, ["len", "import", "other"]).tools.keys() == {"other"}
+    assert RecordedTools([recorded], {}, ["len", "import", "__builtins__", "other"]).tools.keys() == {"other"}
