@@ -37,6 +37,9 @@ COMMANDS: dict[str, Command] = {
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
     "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
+    "replay": Command(
+        "Main road", "pipelines.replay:replay_command", "run recorded actions again and compare what is observed"
+    ),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "review": Command(
