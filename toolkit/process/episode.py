@@ -1,0 +1,150 @@
+"""A trajectory prepared for process signals: what each step did, parsed once for all of them.
+
+Invariant: nothing here judges. Python code that does not parse has no tree; words are compared in lower case.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from schemas import Step, ToolCall
+from schemas.identity import canonical_json
+from toolkit.dialects.recorded_tools import read_tools
+from toolkit.grading.answers import answer_key
+from toolkit.lake.records import TrajectoryRecord
+
+CODE_DIALECTS = frozenset({"codeact", "smolagents", "smolagents-1.13"})
+"""Dialects whose actions are Python."""
+
+_RETRIEVES = re.compile(r"search|retriev|look_?up|wiki|browse|fetch|visit|find|^read|^open|^get_page", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_STOP_WORDS = frozenset(
+    "a an and any are as at be been being but by can could did do does for from had has have he her his how i if in "
+    "into is it its let lets may me more most my need no nor not now of on one or our out over she should so some such "
+    "than that the their them then there these they this those to up was we were what when where which who whom whose "
+    "why will with would you your also find out know search look next first second last thought action".split()
+)
+
+
+def words(text: str) -> set[str]:
+    """The words and numbers of `text` that say something, in lower case."""
+    return {word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS}
+
+
+def phrase(text: str) -> str:
+    """`text` as answers are compared, with spaces at both ends: whole words are found in it by `in`."""
+    return f" {answer_key(text)} "
+
+
+@dataclass
+class Action:
+    """One step with what it did."""
+
+    step: Step
+    calls: list[ToolCall]
+    is_python: bool
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """The code. None: none, not Python, or it does not parse."""
+        if not self.is_python or self.step.code is None:
+            return None
+        try:
+            with warnings.catch_warnings():
+                # Of the model's code: an invalid escape, `is` with a literal.
+                warnings.simplefilter("ignore")
+                return ast.parse(self.step.code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree)) if self.tree is not None else []
+
+    @property
+    def said(self) -> str:
+        """All that the agent wrote in this step."""
+        return f"{self.step.thought or ''}\n{self.step.code or ''}" if self.step.code else self.step.completion
+
+    @cached_property
+    def said_words(self) -> set[str]:
+        """Words of what it wrote."""
+        return words(self.said)
+
+    @cached_property
+    def seen(self) -> str:
+        """Its observation as a `phrase`."""
+        return phrase(self.step.observation or "")
+
+    @cached_property
+    def returned(self) -> str:
+        """What its calls returned, as a `phrase`."""
+        return phrase("\n".join(filter(None, (result_text(call) for call in self.calls))))
+
+
+class Episode:
+    """One trajectory, prepared."""
+
+    def __init__(self, record: TrajectoryRecord) -> None:
+        self.trajectory, self.question = record.trajectory, record.task.question if record.task else ""
+        self.is_python = self.trajectory.dialect in CODE_DIALECTS
+        by_step: dict[int, list[ToolCall]] = {}
+        for call in record.tool_calls:
+            by_step.setdefault(call.step_index, []).append(call)
+        self.actions = [Action(step, by_step.get(step.step_index, []), self.is_python) for step in record.steps]
+        tools = read_tools(record.tools) if record.tools is not None else None
+        self._effects = {tool.name: tool.effect for tool in tools or ()}
+
+    @property
+    def final(self) -> Action | None:
+        """The step that gave the answer."""
+        return next((action for action in reversed(self.actions) if action.step.is_final), None)
+
+    def is_retrieval(self, call: ToolCall) -> bool:
+        """Whether a call asks the world for something: by the tool's declared effect, else by its name."""
+        effect = self._effects.get(call.name)
+        return effect == "read" if effect is not None else bool(_RETRIEVES.search(call.name))
+
+
+def result_text(call: ToolCall) -> str | None:
+    """What a call returned, as text. None: it failed, or the record does not say."""
+    if call.result is None:
+        return None
+    value = orjson.loads(call.result)
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The values of a call's arguments, one a line."""
+    return "\n".join(_texts(orjson.loads(call.arguments)))
+
+
+def called_names(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.Call]]:
+    """Calls by a plain name."""
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id, node
+
+
+def excerpt(text: str, chars: int = 120) -> str:
+    """`text` on one line, shortened."""
+    line = " ".join(text.split())
+    return line if len(line) <= chars else f"{line[: chars - 1]}…"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    else:
+        yield str(value)

@@ -1,0 +1,69 @@
+"""A thought that announces one thing, and an action that does another."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from toolkit.contracts import Verdict
+from toolkit.process.episode import Action, Episode, arguments_text, excerpt, words
+
+_ANNOUNCED = re.compile(r"\b(?:search(?:ing)?|look(?:ing)? up|look for|google|query|find|find out)\b[^.!?\n]*", re.I)
+_NAME = re.compile(r"(?<=\s)[A-Z][\w'-]+|\"[^\"]+\"|'[^']{3,}'|\d+")
+_SUM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:[-+*/×÷]|times|plus|minus|divided by)\s*(\d+(?:\.\d+)?)")
+_STEM = 5
+"""Letters by which words are compared: `born` is not `birth`, but `directed` is `director`."""
+
+
+def thought_mismatch(episode: Episode) -> Iterator[Verdict]:
+    """Steps whose thought announces a search or a calculation that their action does not make.
+
+    Two cases. A thought says that it will search for or find something with a name, a quotation or a number in it, and
+    no retrieval of the step has a word (by its first five letters) in common with the whole thought, nor with the
+    observation before it, where pronouns get their meaning from. Or a thought has a sum such as `12 * 34`, the code
+    calculates with at least two numbers, and none of them stands in the thought. Value: such steps.
+    Not seen: the right words with another meaning, thoughts that announce nothing, actions that do more than was said.
+    """
+    total = 0
+    before = ""
+    for action in episode.actions:
+        details = _wrong_search(episode, action, before) or _wrong_sum(action)
+        if details is not None:
+            total += 1
+            yield Verdict(1.0, False, action.step.step_index, details)
+        before = action.step.observation or ""
+    yield Verdict(float(total), total == 0)
+
+
+def _wrong_search(episode: Episode, action: Action, before: str) -> dict[str, object] | None:
+    thought = action.step.thought or ""
+    announced = _ANNOUNCED.search(thought)
+    if announced is None or not _NAME.search(announced[0]):
+        return None
+    asked = [text for call in action.calls if episode.is_retrieval(call) and (text := arguments_text(call))]
+    queried = _stems(" ".join(asked))
+    if not queried or queried & (_stems(thought) | _stems(before)):
+        return None
+    return {"announced": excerpt(announced[0]), "searched": [excerpt(text) for text in asked]}
+
+
+def _wrong_sum(action: Action) -> dict[str, object] | None:
+    announced = _SUM.search(action.step.thought or "")
+    if announced is None:
+        return None
+    used = {
+        float(side.value)
+        for node in action.nodes
+        if isinstance(node, ast.BinOp)
+        for side in (node.left, node.right)
+        if isinstance(side, ast.Constant) and isinstance(side.value, int | float)
+    }
+    said = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", (action.step.thought or "").replace(",", ""))}
+    if len(used) < 2 or used & said:
+        return None
+    return {"announced": announced[0], "calculated_with": sorted(used)}
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in words(text)}
