@@ -29,11 +29,11 @@ from pathlib import Path
 from bench.synthetic import Prose
 from pipelines.generate import GenerateOptions, build_setup
 from pipelines.parts import ModelOptions
-from pipelines.provenance import finished, start_run
 from schemas import Row, Step, Task
 from toolkit.agent.draft import Draft, FirstThought
 from toolkit.agent.setup import Setup
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.runs import finished, start_run
 from toolkit.tasks.source import open_tasks
 
 MODEL = "counted"

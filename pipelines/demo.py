@@ -117,7 +117,8 @@ def _ending(lake: Lake, path: Path, index: Path, elapsed_s: float) -> None:
     )
     suggestions = [["why", trajectory[:10], "--selection", "demo", "--lake", str(path)] for trajectory in picked[:1]]
     suggestions += [["show", trajectory[:10], "--lake", str(path)] for trajectory in picked[1:]]
-    suggestions += [["query", errors, "--lake", str(path)], ["stats", "--selection", "demo", "--lake", str(path)]]
+    suggestions += [["query", errors, "--lake", str(path)]]
+    suggestions += [[look, "--selection", "demo", "--lake", str(path)] for look in ("stats", "report")]
     asking = ["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), *_unsafe()]
     suggestions += [asking]
     for words in suggestions:

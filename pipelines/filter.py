@@ -7,7 +7,6 @@ Invariant: the selection decides on every current trajectory of its input commit
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +21,13 @@ from pipelines.recipe import FilterRecipe, load_recipe, rule_name
 from pipelines.rules import Applied, Funnel
 from schemas import TABLES, Selection
 from schemas.arrow import arrow_schema, rows_to_arrow
-from schemas.identity import ID_DIGITS, canonical_json, derive_id
+from schemas.identity import canonical_json, derive_id
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import LakeError
 from toolkit.lake.lake import Lake, commit_segments, open_lake
 from toolkit.lake.segments import sort_rows
+from toolkit.lake.selections import hash_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def filter_lake(lake: Lake, recipe: FilterRecipe, *, at: int | None = None, dry_
 
 
 def _selection(funnel: Funnel, recipe: FilterRecipe, input_commit: int, n_input: int) -> Selection:
-    content = _content_hash(funnel.connection)
+    content = hash_kept(funnel.connection, "alive", "masks")
     resolved = recipe.as_json()
     return Selection(
         name=recipe.name,
@@ -101,20 +101,6 @@ def _selection(funnel: Funnel, recipe: FilterRecipe, input_commit: int, n_input:
         content_hash=content,
         created_at=datetime.now(UTC),
     )
-
-
-def _content_hash(connection: duckdb.DuckDBPyConnection) -> str:
-    """Hash over (content_hash, masked steps with their weights) of what is kept, in order of trajectory_id."""
-    relation = connection.sql("""
-        SELECT content_hash, weights FROM trajectories SEMI JOIN alive USING (trajectory_id)
-        LEFT JOIN (SELECT trajectory_id, string_agg(step_index || ':' || weight, ',' ORDER BY step_index) AS weights
-                   FROM masks GROUP BY 1) USING (trajectory_id)
-        ORDER BY trajectory_id""")
-    digest = hashlib.sha256()
-    for batch in relation.to_arrow_reader(50_000):
-        for row in batch.to_pylist():
-            digest.update(f"{row['content_hash']} {row['weights'] or ''}\n".encode())
-    return digest.hexdigest()[:ID_DIGITS]
 
 
 def _write(lake: Lake, connection: duckdb.DuckDBPyConnection, selection: Selection) -> int | None:

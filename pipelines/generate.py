@@ -31,7 +31,6 @@ from pipelines.parts import (
     model_options,
 )
 from pipelines.policy import PolicyOptions
-from pipelines.provenance import finished, start_run
 from pipelines.rollout_flags import PLAIN, RolloutFlags
 from pipelines.run_flags import AT_ONCE, RunFlags
 from pipelines.run_summary import done_count, print_forecast, print_report, status
@@ -51,6 +50,7 @@ from toolkit.errors import InputError
 from toolkit.lake.journal import Entry
 from toolkit.lake.journals import WHOLE, Shard, open_journal, parse_shard, unfinished
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.runs import finished, start_run
 from toolkit.tasks.source import open_tasks
 
 Kind = Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")]

@@ -16,7 +16,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from pipelines.provenance import finished, start_run
 from schemas import Domain, Role, Row, Run, Trajectory
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
@@ -27,6 +26,7 @@ from toolkit.formats.records import Record, iter_records
 from toolkit.formats.rows import Origin, to_rows
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.literal import literal
+from toolkit.lake.runs import finished, start_run
 
 BATCH_TRAJECTORIES = 5_000
 SHOWN_ERRORS = 20

@@ -29,7 +29,7 @@ INPUTS = {
     "filter": ("recipe",),
 }
 """Options that name files which must be there, by command."""
-MADE = {"index": ("index",), "export": ("out",)}
+MADE = {"index": ("index",), "export": ("out",), "report": ("out",)}
 """Options that name what a stage makes, by command."""
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")

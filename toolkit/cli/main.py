@@ -39,6 +39,10 @@ COMMANDS: dict[str, Command] = {
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "publish": Command(
+        "Main road", "pipelines.publish.command:publish_command", "put a selection or a model on the Hub"
+    ),
+    "pull": Command("Main road", "pipelines.publish.pull:pull_command", "restore a lake from the Hub"),
     "run": Command("Main road", "pipelines.run:run_command", "run the stages of a recipe, one command after another"),
     "train": Command("Students", "trainers.sft.command:train_command", "train a student on a selection"),
     "evaluate": Command("Students", "pipelines.evaluate:evaluate_command", "test a student on questions, and grade"),
@@ -48,7 +52,8 @@ COMMANDS: dict[str, Command] = {
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
     "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
-    "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections"),
+    "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
+    "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
     "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
     "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),

@@ -9,23 +9,10 @@ from cyclopts import Parameter
 from schemas import TABLES
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table
+from toolkit.lake.counts import by_dataset, by_rule, rows
 from toolkit.lake.lake import open_lake
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
-
-_BY_DATASET = """
-SELECT dataset, kind, role, count(*) AS trajectories, count(DISTINCT task_id) AS tasks,
-       count(*) FILTER (correct) AS correct, round(avg(n_steps), 2) AS steps,
-       round(avg(n_tool_calls), 2) AS tool_calls, count(*) FILTER (stop_reason = 'final_answer') AS answered,
-       sum(parse_errors)::BIGINT AS parse_errors, sum(execution_errors)::BIGINT AS execution_errors
-FROM trajectories_scored {chosen} GROUP BY ALL ORDER BY ALL
-"""
-
-_BY_RULE = """
-SELECT rule, count(*) AS trajectories, count(DISTINCT nearest_kept_id) AS in_favour_of
-FROM decisions WHERE selection_id = '{selection_id}' GROUP BY rule, kept
-ORDER BY kept DESC, try_cast(split_part(rule, ':', 1) AS INTEGER)
-"""
 
 
 def stats_command(
@@ -60,16 +47,14 @@ def _of_lake(snapshot: Snapshot) -> dict[str, Any]:
     for name in TABLES:
         current = connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0]
         tables.append({"table": name, "rows": current, "superseded": snapshot.rows(name) - current})
-    selections = connection.sql(
-        "SELECT name, n_input, n_kept, input_commit, content_hash FROM selections ORDER BY name"
-    )
+    selections = "SELECT name, n_input, n_kept, input_commit, content_hash FROM selections ORDER BY name"
     return {
         "commit": snapshot.number,
         "segments": len(snapshot.segments),
         "bytes": snapshot.size_bytes(),
         "tables": [table for table in tables if table["rows"]],
-        "trajectories": _rows(connection.sql(_BY_DATASET.format(chosen=""))),
-        "selections": _rows(selections),
+        "trajectories": by_dataset(connection),
+        "selections": rows(connection, selections),
     }
 
 
@@ -77,18 +62,12 @@ def _of_selection(snapshot: Snapshot, name: str) -> dict[str, Any]:
     chosen = find_selection(snapshot, name)
     connection = snapshot.connect()
     kept = f"SELECT trajectory_id FROM decisions WHERE kept AND selection_id = '{chosen.selection_id}'"
-    by_dataset = _BY_DATASET.format(chosen=f"SEMI JOIN ({kept}) USING (trajectory_id)")
     return {
         "selection": name,
         "content_hash": chosen.content_hash,
         "input_commit": chosen.input_commit,
         "input": chosen.n_input,
         "kept": chosen.n_kept,
-        "decisions": _rows(connection.sql(_BY_RULE.format(selection_id=chosen.selection_id))),
-        "kept_trajectories": _rows(connection.sql(by_dataset)),
+        "decisions": by_rule(connection, chosen.selection_id),
+        "kept_trajectories": by_dataset(connection, f"SEMI JOIN ({kept}) USING (trajectory_id)"),
     }
-
-
-def _rows(relation: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
-    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -9,6 +10,7 @@ import duckdb
 
 from schemas import Selection
 from schemas.arrow import rows_from_arrow
+from schemas.identity import ID_DIGITS
 from toolkit.errors import InputError
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.snapshot import Snapshot
@@ -46,6 +48,33 @@ def read_selected(
     kept = f"SELECT trajectory_id FROM decisions WHERE kept AND selection_id = '{selection_id}'"
     for record in read_records(connection, kept):
         yield record, weights.get(record.trajectory.trajectory_id, {})
+
+
+def hash_kept(connection: duckdb.DuckDBPyConnection, kept: str, weights: str) -> str:
+    """Hash over (content_hash, step weights) of what is kept, in order of trajectory_id.
+
+    `kept` and `weights` are what stands in FROM: rows with trajectory_id, and rows with step_index and weight, too.
+    """
+    relation = connection.sql(f"""
+        SELECT content_hash, weights FROM trajectories SEMI JOIN {kept} kept USING (trajectory_id)
+        LEFT JOIN (SELECT trajectory_id, string_agg(step_index || ':' || weight, ',' ORDER BY step_index) AS weights
+                   FROM {weights} given GROUP BY 1) USING (trajectory_id)
+        ORDER BY trajectory_id""")
+    digest = hashlib.sha256()
+    for batch in relation.to_arrow_reader(50_000):
+        for row in batch.to_pylist():
+            digest.update(f"{row['content_hash']} {row['weights'] or ''}\n".encode())
+    return digest.hexdigest()[:ID_DIGITS]
+
+
+def selection_hash(connection: duckdb.DuckDBPyConnection, selection_id: str) -> str:
+    """`content_hash` of a selection, counted again from its decisions, weights and trajectories."""
+    of = f"WHERE selection_id = '{selection_id}'"
+    return hash_kept(
+        connection,
+        f"(SELECT trajectory_id FROM decisions {of} AND kept)",
+        f"(SELECT trajectory_id, step_index, weight FROM step_weights {of})",
+    )
 
 
 def find_trajectory(connection: duckdb.DuckDBPyConnection, text: str) -> str:

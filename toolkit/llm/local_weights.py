@@ -37,6 +37,12 @@ PLACES = ("_name_or_path", "base_model_name_or_path")
 """Keys of configurations that say where something lay, not what it is."""
 
 
+TINY = "tiny"
+"""Name of the model that comes with the toolkit: a Qwen2 of a million weights that can read and quote (made by
+`python -m trainers.tiny`, in `docs/tiny-students.md`)."""
+SHIPPED = Path(__file__).parent / "tiny"
+
+
 @dataclass(frozen=True)
 class LocalModel:
     """A base model and, perhaps, an adapter for it.
@@ -46,7 +52,7 @@ class LocalModel:
     """
 
     base: str
-    """A directory, or a name of the Hub with or without `@REVISION`."""
+    """A directory, a name of the Hub with or without `@REVISION`, or `tiny`, which is shipped."""
     adapter: Path | None = None
     """Directory that peft wrote. None: the base as it is."""
 
@@ -62,8 +68,7 @@ class LocalModel:
     @property
     def directory(self) -> Path | None:
         """Where the base lies. None: on the Hub, or in its cache."""
-        path = Path(self.base).expanduser()
-        return path if path.is_dir() else None
+        return local_directory(self.base)
 
     @property
     def source(self) -> str:
@@ -112,6 +117,12 @@ class LocalModel:
                 f"cannot find the model {self.base}: {reason}; a directory may be named instead"
             ) from error
         return str(getattr(config, "_commit_hash", None) or self.hub_revision or "unknown")
+
+
+def local_directory(source: str) -> Path | None:
+    """The directory that `source` names, or that of the shipped model. None: neither, so a name of the Hub."""
+    path = SHIPPED if source == TINY else Path(source).expanduser()
+    return path if path.is_dir() else None
 
 
 def digest(directory: Path) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, MissingExtraError
+from toolkit.llm.local_weights import local_directory
 
 
 def load_tokenizer(source: str) -> Any:
@@ -15,10 +15,10 @@ def load_tokenizer(source: str) -> Any:
         InputError: it cannot be loaded, or has no chat template.
         MissingExtraError: transformers is not installed.
     """
-    path = Path(source).expanduser()
-    if not path.is_dir() and source.startswith((".", "/", "~")):
+    path = local_directory(source)
+    if path is None and source.startswith((".", "/", "~")):
         raise InputError(f"there is no directory {source} with a tokenizer")
-    name, _, revision = (str(path), "", "") if path.is_dir() else source.partition("@")
+    name, _, revision = (str(path), "", "") if path else source.partition("@")
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
@@ -42,5 +42,5 @@ def load_tokenizer(source: str) -> Any:
 
 def tokenizer_name(source: str) -> str:
     """As recorded: the last part of a path, or the whole name of the Hub."""
-    path = Path(source).expanduser()
-    return path.resolve().name if path.is_dir() else source
+    path = local_directory(source)
+    return path.resolve().name if path else source

@@ -43,6 +43,13 @@ def begin(out: Path, identity: dict[str, object], *, resume: bool) -> Path | Non
     return newest_whole(out / "checkpoints")
 
 
+def withdraw(out: Path) -> None:
+    """Take back the mark of `begin`: the training did not start."""
+    (out / RECORD).unlink(missing_ok=True)
+    if not any(out.iterdir()):
+        out.rmdir()
+
+
 def read_record(out: Path) -> dict[str, object]:
     """What `write_record` wrote.
 

@@ -26,7 +26,7 @@ from toolkit.lake.snapshot import Snapshot
 from toolkit.llm.local_weights import LocalModel
 from toolkit.masking import MaskSettings, Summary, load_tokenizer, selection_table, tokenizer_name
 from trainers.sft.card import write_card
-from trainers.sft.checkpoints import begin, write_record
+from trainers.sft.checkpoints import begin, withdraw, write_record
 from trainers.sft.models import save_merged
 from trainers.sft.rows import plan
 from trainers.sft.run import TrainResult, main_process_first, processes, quiet, train_rows
@@ -177,7 +177,7 @@ def train(
     """Train `base` on a selection, save the student in `out`, and write its lineage into the lake.
 
     Raises:
-        InputError: something does not fit; nothing was written, but for the mark of the training in `out`.
+        InputError: something does not fit; nothing was written.
         RunError: it began and could not finish.
     """
     with quiet():
@@ -195,9 +195,14 @@ def train(
     checkpoint = _agreed(checkpoint)
     if checkpoint is not None and is_main:
         note(f"going on from {checkpoint}")
-    result = train_rows(
-        prepared.train, prepared.validation, prepared.tokenizer, base, settings, out, resume_from=checkpoint
-    )
+    try:
+        result = train_rows(
+            prepared.train, prepared.validation, prepared.tokenizer, base, settings, out, resume_from=checkpoint
+        )
+    except InputError:
+        if is_main and checkpoint is None:
+            withdraw(out)
+        raise
     if result.is_complete and is_main:
         _record(lake, prepared, settings, base, out, finished(run), result)
         if merge:

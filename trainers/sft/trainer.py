@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
@@ -28,6 +29,8 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
     """Rows are `input_ids`, `loss_weights`, and packed also `seq_lengths`, prepared by `trainers.sft.rows`."""
 
     loss_is_scaled_for_ga = True
+    optimizer: torch.optim.Optimizer | None
+    lr_scheduler: Any
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         nll = token_nll(model, inputs, self._vocabulary)
         loss: torch.Tensor = (nll * weights[:, 1:]).sum() / total.clamp(min=torch.finfo(torch.float32).tiny)
         # Gradients are averaged over processes, and `total` is of all of them.
-        return loss * self.accelerator.num_processes
+        return cast(torch.Tensor, loss * self.accelerator.num_processes)
 
     def evaluation_loop(
         self,
@@ -98,7 +101,7 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
             sums += gathered.double().sum(0).cpu()
             rows += len(gathered)
         loss = float(sums[0] / sums[1]) if sums[1] else float("nan")
-        return EvalLoopOutput((), None, {f"{metric_key_prefix}_loss": loss}, rows)
+        return EvalLoopOutput(np.empty(0), None, {f"{metric_key_prefix}_loss": loss}, rows)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches by tokens, or as transformers has it."""
@@ -136,7 +139,7 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         falling = round(self.settings.decay_share * num_training_steps)
         self.lr_scheduler = get_scheduler(
             "warmup_stable_decay",
-            optimizer=self.optimizer if optimizer is None else optimizer,
+            optimizer=cast(torch.optim.Optimizer, self.optimizer if optimizer is None else optimizer),
             num_warmup_steps=round(self.settings.warmup * num_training_steps),
             num_training_steps=num_training_steps,
             scheduler_specific_kwargs={"num_decay_steps": falling, "decay_type": "linear"},

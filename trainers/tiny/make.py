@@ -71,7 +71,7 @@ def pretraining_chats(seed: int) -> Iterator[Chat]:
 
 
 def _turns(chat: Chat) -> list[Turn]:
-    return [Turn(role, text, weight=float(role == "assistant")) for role, text in chat]  # type: ignore[arg-type]
+    return [Turn(role, text, weight=float(role == "assistant")) for role, text in chat]
 
 
 def _tools() -> list[Tool]:
@@ -92,7 +92,6 @@ def _random_model(tokenizer: Any, seed: int) -> Any:
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=True,
         initializer_range=0.06,
-        rope_theta=10_000.0,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,

@@ -64,7 +64,8 @@ def make_tokenizer(texts: Iterable[str], tools: Iterable[Tool], *, n_tokens: int
     )
     tokenizer.train_from_iterator(_words(texts, fixed), trainer)
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in fixed])
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=PAD,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.provenance import start_run
 from schemas import Task
 from schemas.identity import derive_id
 from toolkit.agent.budget import Budget, Meter
@@ -21,6 +20,7 @@ from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.errors import ModelError, ModelTimeoutError
 from toolkit.lake.journals import open_journal
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.runs import start_run
 from toolkit.llm.scripted import ScriptedLLM
 from toolkit.sandbox import ProcessSandbox
 

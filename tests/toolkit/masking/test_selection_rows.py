@@ -28,7 +28,7 @@ from toolkit.lake.records import TrajectoryRecord
 from toolkit.lake.selections import find_selection, read_selected
 from toolkit.llm.scripted import ScriptedLLM
 from toolkit.masking import DroppedRow, EncodedRow, MaskSettings, bracketed, encode_selection, selection_table
-from toolkit.retrieval.exact import ExactRetriever
+from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.sandbox import ProcessSandbox
 from toolkit.tasks.minipedia import Minipedia
 from toolkit.tools import web_search
@@ -37,8 +37,8 @@ WORLD = Minipedia(0, 200)
 MASK = "mask_steps: \"error_kind <> 'none'\""
 
 
-def search() -> ExactRetriever:
-    return ExactRetriever(Passage(article.title, article.text) for article in WORLD.articles("train"))
+def search() -> LexicalRetriever:
+    return LexicalRetriever.over(Passage(article.title, article.text) for article in WORLD.articles("train"))
 
 
 def make(path: Path, *, kind: TrajectoryKind = "agent", dialect: str = "codeact", max_steps: int = 5) -> Lake:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
 
 import torch
 
@@ -20,9 +19,11 @@ from toolkit.errors import ModelError
 from toolkit.llm.chat_prompt import encoder_of, prompt_ids
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.samples import asks_for_copies, copies
-from toolkit.llm.transformers_local.batching import RowBatcher
-from toolkit.llm.transformers_local.generation import Row, Written, write_batch
+from toolkit.llm.transformers_local.batching import RowBatcher, Writer
+from toolkit.llm.transformers_local.generation import Generation
 from toolkit.llm.transformers_local.model import Loaded, load
+from toolkit.llm.transformers_local.rolling import Rolling, fits
+from toolkit.llm.transformers_local.rows import Row, Writing, Written
 
 MAX_ROWS = 32
 """Samples written together; more need more memory."""
@@ -44,8 +45,9 @@ class TransformersLLM:
         self._local, self._dtype, self._device, self._logprobs = local, dtype, device, logprobs
         self._loaded: Loaded | None = None
         self._chat: ChatEncoder | None = None
+        self._max_rows = max_rows
         self._cancelled = threading.Event()
-        self._batcher = RowBatcher(self._write, max_rows=max_rows)
+        self._batcher = RowBatcher(self._writer, max_rows=max_rows)
         # For requests without a seed.
         self._seeds = random.Random()
 
@@ -89,7 +91,11 @@ class TransformersLLM:
             Row(prompt, request.max_tokens, request.temperature, request.top_p, seed, number, request.stop)
             for number in range(n_rows)
         ]
-        written = await self._batcher.add(rows)
+        writing = [Writing(row, loaded.tokenizer, loaded.end_tokens) for row in rows]
+        try:
+            written = await self._batcher.add(writing)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(f"out of memory while writing up to {self._max_rows} samples together: {error}") from error
         found = [self._completion(one, len(prompt) if not number else None) for number, one in enumerate(written)]
         return copies(found[0], request.n) if n_rows < request.n else found
 
@@ -108,11 +114,9 @@ class TransformersLLM:
             self._loaded = load(self._local, dtype=self._dtype, device=self._device)
         return self._loaded
 
-    def _write(self, rows: Sequence[Row]) -> list[Written]:
-        try:
-            return write_batch(self._load(), rows, self._cancelled)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(f"out of memory while writing {len(rows)} samples together: {error}") from error
+    def _writer(self) -> Writer:
+        loaded = self._load()
+        return Rolling(loaded) if fits(loaded) else Generation(loaded, self._cancelled)
 
     async def close(self) -> None:
         """End the batch that is running at its next token, and let the model go."""

@@ -36,6 +36,8 @@ DATASET = "minipedia"
 QUESTIONS_PER_ENTITY: dict[Split, int] = {"train": 8, "test": 2, "ood": 8}
 """The most questions of a split, per entity of its world."""
 FAMILIES = ("lookup", "bridge", "compare", "aggregate", "arithmetic")
+LICENSE = "CC0-1.0"
+"""SPDX name; what the generator makes up belongs to nobody."""
 _TEST_PERCENT = 20
 _MOST_ATTEMPTS = 20_000
 
@@ -132,6 +134,7 @@ class Minipedia:
             domain=question.domain,
             plan=question.plan.model_dump_json(exclude_none=True),
             evidence=list(dict.fromkeys(lookup.title for lookup in lookups)),
+            license=LICENSE,
             metadata=_metadata(family, len(lookups), self.seed, self.size),
         )
 
