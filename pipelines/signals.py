@@ -1,7 +1,7 @@
 """Process signals of a lake: every trajectory that lacks one is read once, and all are judged on it.
 
 Invariant: a trajectory has all its rows of a signal or none, for both are committed together; running again looks only
-at what is new. `effort` is scored again where the best solution of its task has changed.
+at what is new. The ratios are scored again where the best solution of their task has changed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from toolkit.cli.output import progress
 from toolkit.contracts import Verdict
 from toolkit.lake.lake import Lake
 from toolkit.lake.records import read_records
-from toolkit.process.effort import Best, effort
+from toolkit.process.effort import RATIOS, ratio_to_best
 from toolkit.process.episode import Episode
-from toolkit.process.signals import EFFORT, SIGNALS, Signal
+from toolkit.process.signals import RATIO_SCORERS, SIGNALS, Signal
 
 COMMIT_TRAJECTORIES = 5_000
 
@@ -31,14 +31,13 @@ SELECT trajectory_id FROM trajectories ANTI JOIN (
     GROUP BY trajectory_id HAVING count(DISTINCT scorer) = {count}
 ) USING (trajectory_id)
 """
-_EFFORTS = f"""
+_RATIOS = """
 WITH best AS (
-    SELECT task_id, kind, min(n_steps) AS steps, min(completion_tokens) AS tokens
-    FROM trajectories_scored WHERE correct GROUP BY ALL
+    SELECT task_id, kind, min({column}) AS best FROM trajectories_scored WHERE correct GROUP BY ALL
 )
-SELECT trajectory_id, attempt, t.n_steps, t.completion_tokens, best.steps, best.tokens, s.details
+SELECT trajectory_id, attempt, t.{column} AS spent, best.best, s.details
 FROM trajectories t LEFT JOIN best USING (task_id, kind)
-LEFT JOIN (SELECT trajectory_id, details FROM scores WHERE scorer = '{EFFORT}') s USING (trajectory_id)
+LEFT JOIN (SELECT trajectory_id, details FROM scores WHERE scorer = '{scorer}') s USING (trajectory_id)
 """
 
 
@@ -46,7 +45,7 @@ def score_signals(lake: Lake, names: Sequence[str]) -> int:
     """Score what lacks one of the signals `names`; how many rows were written."""
     signals = [SIGNALS[name] for name in names if name in SIGNALS]
     written = _judge(lake, signals) if signals else 0
-    return written + (_efforts(lake) if EFFORT.split("@")[0] in names else 0)
+    return written + sum(_ratios(lake, name) for name in names if name in RATIOS)
 
 
 def score_row(trajectory_id: str, attempt: int, scorer: str, verdict: Verdict, now: datetime) -> Score:
@@ -92,13 +91,13 @@ def _rows(episode: Episode, signals: list[Signal], now: datetime) -> Iterator[Sc
             yield score_row(trajectory.trajectory_id, trajectory.attempt, signal.scorer, verdict, now)
 
 
-def _efforts(lake: Lake) -> int:
+def _ratios(lake: Lake, name: str) -> int:
     connection = lake.snapshot().connect()
+    scorer = RATIO_SCORERS[name]
     written = 0
     now = datetime.now(UTC)
-    reader = connection.sql(_EFFORTS).to_arrow_reader(10_000)
-    for found in reader:
-        rows = [row for row in map(lambda values: _effort(values, now), found.to_pylist()) if row is not None]
+    for found in connection.sql(_RATIOS.format(column=RATIOS[name], scorer=scorer)).to_arrow_reader(10_000):
+        rows = [row for values in found.to_pylist() if (row := _ratio(values, scorer, now)).details != values["details"]]
         with lake.write("score --signals") as batch:
             batch.add(rows)
         written += len(rows)
@@ -106,12 +105,9 @@ def _efforts(lake: Lake) -> int:
     return written
 
 
-def _effort(values: dict[str, Any], now: datetime) -> Score | None:
-    """The row of one trajectory. None: the lake says the same already."""
-    best = Best(values["steps"], values["tokens"]) if values["steps"] is not None else None
-    verdict = effort(values["n_steps"], values["completion_tokens"], best)
-    row = score_row(values["trajectory_id"], values["attempt"], EFFORT, verdict, now)
-    return row if row.details != values["details"] else None
+def _ratio(values: dict[str, Any], scorer: str, now: datetime) -> Score:
+    verdict = ratio_to_best(values["spent"], values["best"])
+    return score_row(values["trajectory_id"], values["attempt"], scorer, verdict, now)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -4,11 +4,12 @@
     mask_steps: "loops or idle_code"
 
 Of a trajectory (view `trajectories_scored`), from the scores about the whole: counts of faults as numbers;
-`hard_coded`, `grounded`, `replay_matches` as truth values; `effort` as a ratio. Of a step (view `steps_scored`, which
-has all columns of `steps`): whether it was faulted, whether its error was `recovered`, whether its `replay_matches`.
+`hard_coded`, `grounded`, `replay_matches` as truth values; the ratios as numbers. Of a step (view `steps_scored`, which
+has all columns of `steps`): whether it was faulted, whether its error was
+`recovered`, whether the answer it gives is `grounded`, whether its `replay_matches`.
 
 Invariant: what was never scored is null, in every column. What was scored and found not applicable has no fault (0,
-false), so that a recipe over code does not drop texts without code; `grounded`, `effort` and `replay_matches`, which
+false), so that a recipe over code does not drop texts without code; `grounded`, the ratios and `replay_matches`, which
 claim something good, are null there, and where they are undecided. Of several versions of a signal the newest counts.
 """
 
@@ -18,10 +19,10 @@ COUNTED = ("unrecovered_errors", "repeated_calls", "unused_retrieval", "idle_cod
 """Signals whose value is a number of faults."""
 STEP_FAULTS = (*COUNTED[1:], "hard_coded")
 """Signals that fault single steps; a step without a row has no fault."""
-EVERY = (*COUNTED, "hard_coded", "grounded", "effort", "replay")
+RATIOS = ("steps_ratio", "tokens_ratio")
+"""Signals whose value is a measure."""
+EVERY = (*COUNTED, "hard_coded", "grounded", *RATIOS, "replay")
 """All, as they are named in `scorer` before the @."""
-SIGNAL_OF = {name: name for name in EVERY} | {"replay_matches": "replay"}
-"""The signal that a column of `trajectories_scored` comes from."""
 
 _NAMED = ", ".join(f"'{name}'" for name in EVERY)
 _OF_SIGNALS = f"split_part(scorer, '@', 1) IN ({_NAMED})"
@@ -44,14 +45,14 @@ SELECT trajectory_id, {_COUNTS},
        CASE WHEN count(*) {_is("hard_coded")} > 0 THEN NOT coalesce({_newest("passed", "hard_coded")}, true) END
            AS hard_coded,
        {_newest("passed", "grounded")} AS grounded,
-       {_newest("value", "effort")} AS effort,
+       {", ".join(f"{_newest('value', name)} AS {name}" for name in RATIOS)},
        {_newest("passed", "replay")} AS replay_matches
 FROM scores WHERE step_index IS NULL AND {_OF_SIGNALS} GROUP BY trajectory_id
 """
 """One row a trajectory that has any signal."""
-TRAJECTORY_COLUMNS = (*COUNTED, "hard_coded", "grounded", "effort", "replay_matches")
+TRAJECTORY_COLUMNS = (*COUNTED, "hard_coded", "grounded", *RATIOS, "replay_matches")
 
-_SCORED = ", ".join(f"max(scorer) {_is(name)} AS by_{name}" for name in (*STEP_FAULTS, "unrecovered_errors", "replay"))
+_SCORED = ", ".join(f"max(scorer) {_is(name)} AS by_{name}" for name in STEP_FAULTS)
 _FAULTS = ", ".join(
     f"CASE WHEN by_{name} IS NOT NULL THEN coalesce(NOT passed_{name}, false) END AS {name}" for name in STEP_FAULTS
 )
@@ -63,21 +64,22 @@ WITH newest AS (
 ), scored AS (SELECT trajectory_id, {_SCORED} FROM newest GROUP BY trajectory_id
 ), found AS (
     SELECT trajectory_id, step_index, {_PASSED},
-           {_newest("passed", "unrecovered_errors")} AS recovered, {_newest("passed", "replay")} AS replay_matches
+           {_newest("passed", "unrecovered_errors")} AS recovered, {_newest("passed", "grounded")} AS grounded,
+           {_newest("passed", "replay")} AS replay_matches
     FROM scores SEMI JOIN newest USING (trajectory_id, scorer) WHERE step_index IS NOT NULL GROUP BY ALL
 )
-SELECT s.*, {_FAULTS}, recovered, replay_matches
+SELECT s.*, {_FAULTS}, recovered, grounded, replay_matches
 FROM steps s LEFT JOIN scored USING (trajectory_id) LEFT JOIN found USING (trajectory_id, step_index)
 """
 """Steps with what the newest version of each signal says of them."""
 
+_WHOLE = "step_index IS NULL"
 SUMMARY = f"""
-SELECT split_part(scorer, '@', 1) AS signal, count(*) FILTER (step_index IS NULL) AS trajectories,
-       count(*) FILTER (step_index IS NULL AND passed) AS passed,
-       count(*) FILTER (step_index IS NULL AND NOT passed) AS faulted,
-       count(*) FILTER (step_index IS NULL AND passed IS NULL AND details NOT LIKE '%"not_applicable":%') AS undecided,
-       count(*) FILTER (step_index IS NULL AND passed IS NULL AND details LIKE '%"not_applicable":%') AS not_applicable,
-       count(*) FILTER (step_index IS NOT NULL AND NOT passed) AS faulted_steps
+SELECT split_part(scorer, '@', 1) AS signal, count(*) FILTER ({_WHOLE}) AS trajectories,
+       count(*) FILTER ({_WHOLE} AND passed) AS passed, count(*) FILTER ({_WHOLE} AND NOT passed) AS faulted,
+       count(*) FILTER ({_WHOLE} AND passed IS NULL AND details LIKE '%"undecided":%') AS undecided,
+       count(*) FILTER ({_WHOLE} AND passed IS NULL AND details LIKE '%"not_applicable":%') AS not_applicable,
+       count(*) FILTER (NOT {_WHOLE} AND NOT passed) AS faulted_steps, avg(value) FILTER ({_WHOLE}) AS mean_value
 FROM scores {{chosen}} WHERE {_OF_SIGNALS} GROUP BY signal ORDER BY list_position([{_NAMED}], signal)
 """
 """How the signals went; `chosen` may be a SEMI JOIN."""

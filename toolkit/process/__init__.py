@@ -8,10 +8,11 @@
     hard_coded           the answer stands in the code as a literal, and came from nowhere
     thought_mismatch     the thought announces one thing, the action searches for or computes another
     loops                the same steps once more, with the same observations
-    effort               steps and tokens against the best solution of the same task
+    steps_ratio          steps against the best solution of the same task
+    tokens_ratio         tokens written against the best solution of the same task
 
 `signals` lists them, each with name, version and function; `toolkit score --signals` writes them. Invariant: a signal
-is a pure function of one `Episode` (effort: of it and the task's best), and accuses only on evidence that stands in
+is a pure function of one `Episode` (the ratios: of it and the task's best), and accuses only on evidence that stands in
 the details. Each errs on the side of silence: what it cannot see is `undecided` or `not_applicable`, not a fault.
 Not covered: whether a thought is true, a plan sensible, a search well worded; that needs a judge.
 """

@@ -1,30 +1,24 @@
-"""Steps and tokens against the best that solved the same task."""
+"""Steps and tokens against the best that solved the same task.
+
+    steps_ratio    how many times the best's steps a trajectory took
+    tokens_ratio   how many times the best's tokens its agent wrote
+
+The best are the correct trajectories of the same task and kind, this one included, each number on its own; so a correct
+trajectory has at least 1, and a wrong one may have less. These are measures, not verdicts: `passed` is always null.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from toolkit.contracts import Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The least that a correct trajectory of a task needed, each number on its own."""
-
-    steps: int
-    tokens: int | None
-    """Tokens written. None: not counted."""
+RATIOS = {"steps_ratio": "n_steps", "tokens_ratio": "completion_tokens"}
+"""Column of `trajectories` that each measures."""
 
 
-def effort(steps: int, tokens: int | None, best: Best | None) -> Verdict:
-    """How many times the best's steps a trajectory took; the details have the tokens as well.
-
-    The best are the correct trajectories of the same task and kind, this one included. It is a measure, not a verdict:
-    `passed` is always null. Undecided where no correct one is known. Scored again when the best changes.
-    """
-    if best is None or not best.steps:
+def ratio_to_best(spent: int | None, best: int | None) -> Verdict:
+    """The ratio, or, where a number is missing, why there is none. Scored again when the best changes."""
+    if spent is None:
+        return Verdict(None, None, details={"not_applicable": "it was not counted"})
+    if not best:
         return Verdict(None, None, details={"undecided": "no correct trajectory of this task is known"})
-    details: dict[str, object] = {"steps": steps, "best_steps": best.steps}
-    if tokens is not None and best.tokens:
-        details |= {"tokens": tokens, "best_tokens": best.tokens, "tokens_ratio": round(tokens / best.tokens, 4)}
-    return Verdict(steps / best.steps, None, details=details)
+    return Verdict(spent / best, None, details={"spent": spent, "best": best})

@@ -17,7 +17,6 @@ import orjson
 from schemas import Step, ToolCall
 from schemas.identity import canonical_json
 from toolkit.dialects.recorded_tools import read_tools
-from toolkit.grading.answers import answer_key
 from toolkit.lake.records import TrajectoryRecord
 
 CODE_DIALECTS = frozenset({"codeact", "smolagents", "smolagents-1.13"})
@@ -25,11 +24,13 @@ CODE_DIALECTS = frozenset({"codeact", "smolagents", "smolagents-1.13"})
 
 _RETRIEVES = re.compile(r"search|retriev|look_?up|wiki|browse|fetch|visit|find|^read|^open|^get_page", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
+STEM = 5
+"""Letters by which words are compared."""
 _STOP_WORDS = frozenset(
     "a an and any are as at be been being but by can could did do does for from had has have he her his how i if in "
     "into is it its let lets may me more most my need no nor not now of on one or our out over she should so some such "
     "than that the their them then there these they this those to up was we were what when where which who whom whose "
-    "why will with would you your also find out know search look next first second last thought action".split()
+    "why will with would you your also find out know search look still missing next first second last thought action".split()
 )
 
 
@@ -38,9 +39,9 @@ def words(text: str) -> set[str]:
     return {word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS}
 
 
-def phrase(text: str) -> str:
-    """`text` as answers are compared, with spaces at both ends: whole words are found in it by `in`."""
-    return f" {answer_key(text)} "
+def stems(text: str) -> set[str]:
+    """Its numbers, and the first letters of its words: `directed` is `director`, but `born` is not `birth`."""
+    return {word if word[0].isdigit() else word[:STEM] for word in words(text)}
 
 
 @dataclass
@@ -75,19 +76,9 @@ class Action:
         return f"{self.step.thought or ''}\n{self.step.code or ''}" if self.step.code else self.step.completion
 
     @cached_property
-    def said_words(self) -> set[str]:
-        """Words of what it wrote."""
-        return words(self.said)
-
-    @cached_property
-    def seen(self) -> str:
-        """Its observation as a `phrase`."""
-        return phrase(self.step.observation or "")
-
-    @cached_property
     def returned(self) -> str:
-        """What its calls returned, as a `phrase`."""
-        return phrase("\n".join(filter(None, (result_text(call) for call in self.calls))))
+        """What its calls returned."""
+        return "\n".join(filter(None, (result_text(call) for call in self.calls)))
 
 
 class Episode:

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 
 from toolkit.contracts import Verdict
-from toolkit.process.episode import Action, Episode, arguments_text, excerpt, words
+from toolkit.process.episode import Action, Episode, arguments_text, excerpt, stems
 
-_ANNOUNCED = re.compile(r"\b(?:search(?:ing)?|look(?:ing)? up|look for|google|query|find|find out)\b[^.!?\n]*", re.I)
+_ANNOUNCED = re.compile(r"\b(?:search(?:ing)?|look(?:ing)? up|look for|google|query|find|check|verify|confirm|determine)\b[^.!?\n]*", re.I)
 _NAME = re.compile(r"(?<=\s)[A-Z][\w'-]+|\"[^\"]+\"|'[^']{3,}'|\d+")
 _SUM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:[-+*/×÷]|times|plus|minus|divided by)\s*(\d+(?:\.\d+)?)")
-_STEM = 5
-"""Letters by which words are compared: `born` is not `birth`, but `directed` is `director`."""
 
 
 def thought_mismatch(episode: Episode) -> Iterator[Verdict]:
@@ -42,8 +40,8 @@ def _wrong_search(episode: Episode, action: Action, before: str) -> dict[str, ob
     if announced is None or not _NAME.search(announced[0]):
         return None
     asked = [text for call in action.calls if episode.is_retrieval(call) and (text := arguments_text(call))]
-    queried = _stems(" ".join(asked))
-    if not queried or queried & (_stems(thought) | _stems(before)):
+    queried = stems(" ".join(asked))
+    if not queried or queried & (stems(thought) | stems(before)):
         return None
     return {"announced": excerpt(announced[0]), "searched": [excerpt(text) for text in asked]}
 
@@ -64,6 +62,3 @@ def _wrong_sum(action: Action) -> dict[str, object] | None:
         return None
     return {"announced": announced[0], "calculated_with": sorted(used)}
 
-
-def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in words(text)}

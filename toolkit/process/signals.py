@@ -14,13 +14,15 @@ from toolkit.contracts import Verdict
 from toolkit.errors import InputError
 from toolkit.process.code import idle_code
 from toolkit.process.episode import Episode
+from toolkit.process.effort import RATIOS
 from toolkit.process.errors import unrecovered_errors
-from toolkit.process.evidence import grounded, hard_coded, unused_retrieval
+from toolkit.process.evidence import grounded, hard_coded
 from toolkit.process.mismatch import thought_mismatch
 from toolkit.process.repetition import loops, repeated_calls
+from toolkit.process.retrieval import unused_retrieval
 
-EFFORT = "effort@1"
-"""The one that needs the other trajectories of a task; see `effort`."""
+RATIO_SCORERS = {name: f"{name}@1" for name in RATIOS}
+"""Those that need the other trajectories of a task; see `effort`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ SIGNALS = {
     )
 }
 """Those that look at one episode."""
-NAMES = (*SIGNALS, EFFORT.split("@")[0])
+NAMES = (*SIGNALS, *RATIOS)
 """All that can be asked for."""
 
 

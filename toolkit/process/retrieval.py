@@ -1,0 +1,123 @@
+"""What became of what was retrieved: texts that were asked for and never used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from schemas import ToolCall
+from toolkit.contracts import Verdict
+from toolkit.process.code import only_shown
+from toolkit.process.episode import Action, Episode, arguments_text, excerpt, result_text, stems, words
+from toolkit.process.tracing import untraceable
+
+SAME_NEED = 0.75
+"""Thoughts that have this share of their words in common state the same need."""
+LEAST_TO_IGNORE = 20
+"""Words of a text that can be missed; a date or a name can be used without repeating it."""
+_EMPTY = re.compile(
+    r"\W*(no (passage|result|article|page|match|information)|nothing|could not find|not found|none\b|null\b)",
+    re.IGNORECASE,
+)
+_DISMISSED = re.compile(
+    r"(?:\b(?:not|no|nor|without|fail\w*|unable|irrelevant|unrelated|unclear|ambiguous)\b|n['’]t\b)[^.!?,]{0,60}?\b"
+    r"(?:provid|giv|find|found|get\b|got\b|return|yield|specif|mention|contain|answer|relevan|help|useful|confirm|clear|"
+    r"show|know|information|result|what i (?:need|want)|need)",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s")
+
+
+def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
+    """Retrieved texts of which nothing is used afterwards.
+
+    Retrieval is a call of a tool whose declared effect is `read`, or, where tools are not declared, whose name says so.
+    Its text is used if a later thought, action or the final answer has a word or number of it that the agent had not
+    written and the question does not hold, or one of the question's that the call did not ask for (words by their first
+    five letters), or if the code does anything with it but print it. If not, it is unused on one of three grounds:
+
+    - `dismissed`: the next thought says first that it does not help;
+    - `asked again`: the next step that retrieves states the same need, and asks for the same or for more;
+    - `ignored`: it is no short one, the next step shares no word with it, and the answer is none for which it could
+      be used in silence (yes, no, a letter, a choice of the question's).
+
+    Otherwise undecided: the text may have borne out what the agent thought. Undecided as well after the last step.
+    Value: unused retrievals, of a step or the whole. Does not count: failed calls, results that say that nothing was
+    found or that hold no new word.
+    """
+    asked, written = stems(episode.question), set[str]()
+    later = _later_stems(episode)
+    total, open_calls = 0, 0
+    for position, action in enumerate(episode.actions):
+        written = written | stems(action.said)
+        unused: list[dict[str, object]] = []
+        undecided = 0
+        for call in action.calls:
+            text = result_text(call) if episode.is_retrieval(call) else None
+            if text is None or _EMPTY.match(text):
+                continue
+            told, request = stems(text), stems(arguments_text(call))
+            novel = told - asked - written - request
+            useful = novel | ((told & asked) - request)
+            if not novel or useful & later[position] or not only_shown(episode.actions, position, call.name):
+                continue
+            ground = _ground(episode, position, told, request)
+            undecided += ground is None
+            if ground is not None:
+                unused.append(_evidence(call, text, ground))
+        if unused or undecided:
+            passed = False if unused else None
+            yield Verdict(float(len(unused)), passed, action.step.step_index, _details(unused, undecided))
+        total, open_calls = total + len(unused), open_calls + undecided
+    decided = total > 0 or not open_calls
+    yield Verdict(float(total), total == 0 if decided else None, details=_details([], 0 if decided else open_calls))
+
+
+def _ground(episode: Episode, position: int, told: set[str], request: set[str]) -> str | None:
+    """Why a text with the words `told` counts as unused. None: undecided."""
+    before, following = episode.actions[position], episode.actions[position + 1 :]
+    if not following:
+        return None
+    if _DISMISSED.search(_SENTENCE.split(_thought(following[0]).strip())[0]):
+        return "dismissed"
+    if _asked_again(episode, before, following, request):
+        return "asked again"
+    answer = episode.trajectory.final_answer
+    if answer is None or untraceable(answer, episode.question) or len(told) < LEAST_TO_IGNORE:
+        return None
+    return None if stems(following[0].said) & told else "ignored"
+
+
+def _asked_again(episode: Episode, before: Action, following: list[Action], request: set[str]) -> bool:
+    for action in following:
+        asked = [arguments_text(call) for call in action.calls if episode.is_retrieval(call)]
+        if asked:
+            need, next_need = words(_thought(before)), words(_thought(action))
+            alike = bool(next_need) and len(need & next_need) >= SAME_NEED * len(need | next_need)
+            return alike and request <= stems(" ".join(asked))
+    return False
+
+
+def _evidence(call: ToolCall, text: str, ground: str) -> dict[str, object]:
+    return {"tool": call.name, "asked": excerpt(arguments_text(call)), "told": excerpt(text), "ground": ground}
+
+
+def _details(unused: list[dict[str, object]], undecided: int) -> dict[str, object]:
+    details: dict[str, object] = {"calls": unused} if unused else {}
+    if undecided:
+        details["undecided"] = f"{undecided} may have borne out what the agent thought"
+    return details
+
+
+def _later_stems(episode: Episode) -> list[set[str]]:
+    """For each step, the words that the agent writes after it, its answer included."""
+    later: list[set[str]] = []
+    so_far = stems(episode.trajectory.final_answer or "")
+    for action in reversed(episode.actions):
+        later.append(so_far)
+        so_far = so_far | stems(action.said)
+    return later[::-1]
+
+
+def _thought(action: Action) -> str:
+    return action.step.thought or action.step.completion
