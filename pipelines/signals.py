@@ -97,7 +97,9 @@ def _ratios(lake: Lake, name: str) -> int:
     written = 0
     now = datetime.now(UTC)
     for found in connection.sql(_RATIOS.format(column=RATIOS[name], scorer=scorer)).to_arrow_reader(10_000):
-        rows = [row for values in found.to_pylist() if (row := _ratio(values, scorer, now)).details != values["details"]]
+        rows = [
+            row for values in found.to_pylist() if (row := _ratio(values, scorer, now)).details != values["details"]
+        ]
         with lake.write("score --signals") as batch:
             batch.add(rows)
         written += len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from toolkit.contracts import Verdict
@@ -10,7 +11,7 @@ from toolkit.process.episode import Action, Episode, called_names, excerpt
 
 _INERT = (
     ast.Module, ast.Expr, ast.Constant, ast.Pass, ast.Assign, ast.AnnAssign, ast.Name, ast.expr_context, ast.Tuple,
-    ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.Import, ast.ImportFrom, ast.alias, ast.USub, ast.UnaryOp,
+    ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.FormattedValue, ast.USub, ast.UnaryOp,
 )  # fmt: skip
 """Nodes that by themselves compute nothing."""
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -20,8 +21,9 @@ def idle_code(episode: Episode) -> Iterator[Verdict]:
     """Steps whose code computes nothing.
 
     Such code only states literals, prints them, imports, or defines what no later code uses. Value: idle steps.
-    Does not count: the final step (it gives the answer), code that shows a variable, definitions and constants that a
-    later step reads, steps without code or with code that does not parse. Not applicable: actions that are not Python.
+    Does not count: the final step (it gives the answer), code that shows what an earlier step bound, definitions and
+    constants that a later step reads, `from … import *`, steps without code or with code that does not parse.
+    Not applicable: actions that are not Python.
     """
     if not episode.is_python:
         yield Verdict(None, None, details={"not_applicable": "its actions are not Python"})
@@ -34,9 +36,16 @@ def idle_code(episode: Episode) -> Iterator[Verdict]:
             total += 1
             code = excerpt(action.step.code or "")
             found.append(Verdict(1.0, False, action.step.step_index, {"code": code}))
-        read_later |= {node.id for node in action.nodes if isinstance(node, ast.Name) and _is_read(node)}
+        read_later |= _names_read(action)
     yield from reversed(found)
     yield Verdict(float(total), total == 0)
+
+
+def _names_read(action: Action) -> set[str]:
+    if action.tree is None:
+        # What does not parse may have been meant to read any name in it.
+        return set(re.findall(r"\w+", action.step.code or ""))
+    return {node.id for node in action.nodes if isinstance(node, ast.Name) and _is_read(node)}
 
 
 def answered_literal(actions: Sequence[Action]) -> ast.Constant | None:
@@ -94,6 +103,8 @@ def _is_idle(tree: ast.Module, read_later: set[str]) -> bool:
         if isinstance(statement, _DEFINITIONS):
             bound.add(statement.name)
         elif isinstance(statement, ast.Import | ast.ImportFrom):
+            if statement.names[0].name == "*":
+                return False
             bound |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
         elif not _is_inert(statement, bound):
             return False
@@ -101,18 +112,18 @@ def _is_idle(tree: ast.Module, read_later: set[str]) -> bool:
 
 
 def _is_inert(statement: ast.stmt, bound: set[str]) -> bool:
-    """Whether a statement only states or prints literals; adds the names that it binds."""
+    """Whether a statement only states or prints literals, or names bound to them; adds the names that it binds."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Call):
             if not (isinstance(node.func, ast.Name) and node.func.id == "print"):
                 return False
         elif isinstance(node, ast.Name):
-            if _is_read(node) and node.id != "print":
+            if not _is_read(node):
+                bound.add(node.id)
+            elif node.id not in {"print", *bound}:
                 return False
-            bound.add(node.id)
         elif not isinstance(node, _INERT):
             return False
-    bound.discard("print")
     return True
 
 

@@ -18,6 +18,7 @@ from schemas import Step, ToolCall
 from schemas.identity import canonical_json
 from toolkit.dialects.recorded_tools import read_tools
 from toolkit.lake.records import TrajectoryRecord
+from toolkit.process.code_calls import calls_in_code
 
 CODE_DIALECTS = frozenset({"codeact", "smolagents", "smolagents-1.13"})
 """Dialects whose actions are Python."""
@@ -30,7 +31,8 @@ _STOP_WORDS = frozenset(
     "a an and any are as at be been being but by can could did do does for from had has have he her his how i if in "
     "into is it its let lets may me more most my need no nor not now of on one or our out over she should so some such "
     "than that the their them then there these they this those to up was we were what when where which who whom whose "
-    "why will with would you your also find out know search look still missing next first second last thought action".split()
+    "why will with would you your also find out know search look still missing next first second last thought "
+    "action".split()
 )
 
 
@@ -93,6 +95,8 @@ class Episode:
         self.actions = [Action(step, by_step.get(step.step_index, []), self.is_python) for step in record.steps]
         tools = read_tools(record.tools) if record.tools is not None else None
         self._effects = {tool.name: tool.effect for tool in tools or ()}
+        if self.is_python and not record.tool_calls:
+            self._read_calls()
 
     @property
     def final(self) -> Action | None:
@@ -103,6 +107,18 @@ class Episode:
         """Whether a call asks the world for something: by the tool's declared effect, else by its name."""
         effect = self._effects.get(call.name)
         return effect == "read" if effect is not None else bool(_RETRIEVES.search(call.name))
+
+    def _read_calls(self) -> None:
+        """Take from the code the calls that the record does not have: of declared tools, else of retrieval by name."""
+        own = {name for action in self.actions for name in bound_names(action.nodes)}
+        for action in self.actions:
+            if action.tree is not None:
+                action.calls = calls_in_code(
+                    action.step, action.tree, lambda name: name not in own and self._asks(name)
+                )
+
+    def _asks(self, name: str) -> bool:
+        return name in self._effects if self._effects else bool(_RETRIEVES.search(name))
 
 
 def result_text(call: ToolCall) -> str | None:
@@ -123,6 +139,17 @@ def called_names(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.Call]]:
     for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield node.func.id, node
+
+
+def bound_names(nodes: list[ast.AST]) -> Iterator[str]:
+    """Names that code binds: by assignment, definition or import."""
+    for node in nodes:
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).split(".")[0]
 
 
 def excerpt(text: str, chars: int = 120) -> str:

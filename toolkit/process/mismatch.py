@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from toolkit.contracts import Verdict
 from toolkit.process.episode import Action, Episode, arguments_text, excerpt, stems
 
-_ANNOUNCED = re.compile(r"\b(?:search(?:ing)?|look(?:ing)? up|look for|google|query|find|check|verify|confirm|determine)\b[^.!?\n]*", re.I)
+_ANNOUNCED = re.compile(
+    r"\b(?:search(?:ing)?|look(?:ing)? up|look for|google|query|find|check|verify|confirm|determine)\b[^.!?\n]*", re.I
+)
 _NAME = re.compile(r"(?<=\s)[A-Z][\w'-]+|\"[^\"]+\"|'[^']{3,}'|\d+")
 _SUM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:[-+*/×÷]|times|plus|minus|divided by)\s*(\d+(?:\.\d+)?)")
 
@@ -61,4 +63,3 @@ def _wrong_sum(action: Action) -> dict[str, object] | None:
     if len(used) < 2 or used & said:
         return None
     return {"announced": announced[0], "calculated_with": sorted(used)}
-

@@ -22,7 +22,7 @@ _EMPTY = re.compile(
 _DISMISSED = re.compile(
     r"(?:\b(?:not|no|nor|without|fail\w*|unable|irrelevant|unrelated|unclear|ambiguous)\b|n['’]t\b)[^.!?,]{0,60}?\b"
     r"(?:provid|giv|find|found|get\b|got\b|return|yield|specif|mention|contain|answer|relevan|help|useful|confirm|clear|"
-    r"show|know|information|result|what i (?:need|want)|need)",
+    r"show|know|information|result|what i (?:need|want))",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s")

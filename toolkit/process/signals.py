@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from toolkit.contracts import Verdict
 from toolkit.errors import InputError
 from toolkit.process.code import idle_code
-from toolkit.process.episode import Episode
 from toolkit.process.effort import RATIOS
+from toolkit.process.episode import Episode
 from toolkit.process.errors import unrecovered_errors
 from toolkit.process.evidence import grounded, hard_coded
 from toolkit.process.mismatch import thought_mismatch
