@@ -65,6 +65,15 @@ def answered_literal(actions: Sequence[Action]) -> ast.Constant | None:
     return _literal(given[0], actions)
 
 
+def literal_text(literal: ast.Constant) -> str:
+    """A literal as text."""
+    try:
+        return str(literal.value)
+    except ValueError:
+        # Python prints no integer of more than 4,300 digits.
+        return "a very large number"
+
+
 def only_shown(actions: Sequence[Action], position: int, tool: str) -> bool:
     """Whether the code of a step only prints what `tool` returns, or binds it to names that are only printed.
 

@@ -153,16 +153,16 @@ def bound_names(nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def excerpt(text: str, chars: int = 120) -> str:
-    """`text` on one line, shortened."""
-    line = " ".join(text.split())
+    """`text` on one line, shortened, and fit for JSON: literals of code may hold half characters."""
+    line = " ".join(text.split()).encode("utf-8", "replace").decode()
     return line if len(line) <= chars else f"{line[: chars - 1]}…"
 
 
 def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    else:
-        yield str(value)
+    open_values = [value]
+    while open_values:
+        found = open_values.pop(0)
+        if isinstance(found, dict | list):
+            open_values[:0] = found.values() if isinstance(found, dict) else found
+        else:
+            yield str(found)

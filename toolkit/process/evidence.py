@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from toolkit.contracts import Verdict
-from toolkit.process.code import answered_literal
+from toolkit.process.code import answered_literal, literal_text
 from toolkit.process.episode import Action, Episode, excerpt
 from toolkit.process.tracing import REFUSAL, observed_share, untraceable
 
@@ -52,7 +52,7 @@ def hard_coded(episode: Episode) -> Iterator[Verdict]:
     if literal is None or literal.value is None:
         yield Verdict(0.0, True)
         return
-    text = str(literal.value)
+    text = literal_text(literal)
     share = max(observed_share(text, [episode.question]), observed_share(text, _sources(episode, final, text)))
     excuse = untraceable(text, episode.question)
     if share == 1 or excuse == REFUSAL:
@@ -96,13 +96,12 @@ def _sources(episode: Episode, final: Action, text: str) -> Iterator[str]:
             yield action.step.observation or ""
 
 
-def _free_literals(node: ast.AST | None) -> Iterator[str]:
+def _free_literals(tree: ast.Module | None) -> Iterator[str]:
     """Literals of code that could show up in observations by being printed: not the arguments of other calls."""
-    if node is None:
-        return
-    if isinstance(node, ast.Constant):
-        yield str(node.value)
-    if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in ("print", "str")):
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _free_literals(child)
+    open_nodes: list[ast.AST] = [tree] if tree is not None else []
+    while open_nodes:
+        node = open_nodes.pop()
+        if isinstance(node, ast.Constant):
+            yield literal_text(node)
+        elif not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in ("print", "str")):
+            open_nodes += ast.iter_child_nodes(node)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from toolkit.contracts import Verdict
+from toolkit.process.code import literal_text
 from toolkit.process.episode import Action, Episode, arguments_text, excerpt, stems
 
 _ANNOUNCED = re.compile(
@@ -52,14 +53,15 @@ def _wrong_sum(action: Action) -> dict[str, object] | None:
     announced = _SUM.search(action.step.thought or "")
     if announced is None:
         return None
-    used = {
-        float(side.value)
+    used = [
+        side
         for node in action.nodes
         if isinstance(node, ast.BinOp)
         for side in (node.left, node.right)
         if isinstance(side, ast.Constant) and isinstance(side.value, int | float)
-    }
+    ]
     said = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", (action.step.thought or "").replace(",", ""))}
-    if len(used) < 2 or used & said:
+    values = {side.value for side in used}
+    if len(values) < 2 or values & said:
         return None
-    return {"announced": announced[0], "calculated_with": sorted(used)}
+    return {"announced": announced[0], "calculated_with": [excerpt(literal_text(side)) for side in used]}

@@ -17,7 +17,7 @@ REFUSAL = "it is a refusal"
 _CLOSED = frozenset({"yes", "no", "true", "false"})
 _REFUSALS = frozenset({"unknown", "none", "nan", "not sure", "i dont know", "no answer", ""})
 _OPTION = re.compile(r"^\(?([A-Za-z])\)?[.:]?$")
-_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\d])", re.IGNORECASE)
 _LATEX = re.compile(r"\\[A-Za-z]+")
 _BREAKS = re.compile(r"[^\w\s]+")
 
@@ -42,14 +42,17 @@ def untraceable(answer: str, question: str) -> str | None:
 def observed_share(answer: str, texts: Iterable[str]) -> float:
     """The greatest share of the answer that one of `texts` holds, in [0, 1].
 
-    1: as whole words in this order, or a number that rounds to it. Less: the share of its words that are there, in any
-    order; LaTeX commands are no words.
+    A number is there (1), also as one with more decimals that rounds to it, or it is not (0). Of other answers 1: as
+    whole words in this order; less: the share of its words that are there, in any order; LaTeX commands are no words.
     """
+    number = _number(answer)
+    if number is not None:
+        return float(any(_rounds_to(text, *number) for text in texts))
     keys = {f" {key} " for key in (answer_key(answer), answer_key(_BREAKS.sub(" ", answer))) if key}
-    number, wanted = _number(answer), words(_LATEX.sub(" ", answer))
+    wanted = words(_LATEX.sub(" ", answer))
     best = 0.0
     for text in texts:
-        if _holds(text, keys) or (number is not None and _rounds_to(text, *number)):
+        if _holds(text, keys):
             return 1.0
         if wanted:
             # Below 1 by definition: all its words in another order are not the answer.
