@@ -43,6 +43,9 @@ def _arguments(call: ast.Call) -> str | None:
     named = [(keyword.arg, keyword.value) for keyword in call.keywords]
     given = [*((str(position), value) for position, value in enumerate(call.args)), *named]
     try:
-        return canonical_json({str(name): ast.literal_eval(value) for name, value in given})
+        text = canonical_json({str(name): ast.literal_eval(value) for name, value in given})
+        text.encode()
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        # Names and calls are no literals; sets, bytes and half characters no JSON.
         return None
+    return text

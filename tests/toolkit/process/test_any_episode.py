@@ -37,7 +37,7 @@ def check(judged: Episode) -> None:
         assert {verdict.step_index for verdict in verdicts} <= {None, *indices}
         assert len({verdict.step_index for verdict in verdicts}) == len(verdicts)
         for verdict in verdicts:
-            canonical_json(verdict.details)
+            canonical_json(verdict.details).encode()
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
