@@ -23,6 +23,8 @@ RATIOS = ("steps_ratio", "tokens_ratio")
 """Signals whose value is a measure."""
 EVERY = (*COUNTED, "hard_coded", "grounded", *RATIOS, "replay")
 """All, as they are named in `scorer` before the @."""
+SIGNAL_OF = {name: name for name in EVERY[:-1]} | {"recovered": "unrecovered_errors", "replay_matches": "replay"}
+"""The signal that a column comes from."""
 
 _NAMED = ", ".join(f"'{name}'" for name in EVERY)
 _OF_SIGNALS = f"split_part(scorer, '@', 1) IN ({_NAMED})"
@@ -72,6 +74,13 @@ SELECT s.*, {_FAULTS}, recovered, grounded, replay_matches
 FROM steps s LEFT JOIN scored USING (trajectory_id) LEFT JOIN found USING (trajectory_id, step_index)
 """
 """Steps with what the newest version of each signal says of them."""
+
+
+def unscored_query(signal: str, rows: str) -> str:
+    """SELECT of how many of `rows` (a table with trajectory_id) were never scored for `signal`."""
+    scored = f"SELECT trajectory_id FROM scores WHERE step_index IS NULL AND starts_with(scorer, '{signal}@')"
+    return f"SELECT count(*) FROM {rows} ANTI JOIN ({scored}) USING (trajectory_id)"
+
 
 _WHOLE = "step_index IS NULL"
 SUMMARY = f"""
