@@ -80,7 +80,7 @@ def only_shown(actions: Sequence[Action], position: int, tool: str) -> bool:
     True as well where there is no code to read.
     """
     action = actions[position]
-    parents = {child: node for node in action.nodes for child in ast.iter_child_nodes(node)}
+    parents = action.parents
     for name, call in called_names(action.nodes):
         if name != tool or _is_shown(call, parents):
             continue
@@ -94,9 +94,8 @@ def only_shown(actions: Sequence[Action], position: int, tool: str) -> bool:
 
 
 def _names_only_shown(action: Action, names: set[str]) -> bool:
-    parents = {child: node for node in action.nodes for child in ast.iter_child_nodes(node)}
     reads = [node for node in action.nodes if isinstance(node, ast.Name) and node.id in names and _is_read(node)]
-    return all(_is_shown(node, parents) for node in reads)
+    return all(_is_shown(node, action.parents) for node in reads)
 
 
 def _is_shown(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:

@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import orjson
 
@@ -25,8 +25,11 @@ CODE_DIALECTS = frozenset({"codeact", "smolagents", "smolagents-1.13"})
 
 _RETRIEVES = re.compile(r"search|retriev|look_?up|wiki|browse|fetch|visit|find|^read|^open|^get_page", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
+_DIGITS = "0123456789"
 STEM = 5
 """Letters by which words are compared."""
+TEXTS_KEPT = 256
+"""Texts whose words are remembered: more than the signals of one trajectory look at again."""
 _STOP_WORDS = frozenset(
     "a an and any are as at be been being but by can could did do does for from had has have he her his how i if in "
     "into is it its let lets may me more most my need no nor not now of on one or our out over she should so some such "
@@ -36,14 +39,16 @@ _STOP_WORDS = frozenset(
 )
 
 
-def words(text: str) -> set[str]:
+@lru_cache(TEXTS_KEPT)
+def words(text: str) -> frozenset[str]:
     """The words and numbers of `text` that say something, in lower case."""
-    return {word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS}
+    return frozenset(_WORD.findall(text.lower())) - _STOP_WORDS
 
 
-def stems(text: str) -> set[str]:
+@lru_cache(TEXTS_KEPT)
+def stems(text: str) -> frozenset[str]:
     """Its numbers, and the first letters of its words: `directed` is `director`, but `born` is not `birth`."""
-    return {word if word[0].isdigit() else word[:STEM] for word in words(text)}
+    return frozenset([word if word[0] in _DIGITS else word[:STEM] for word in words(text)])
 
 
 @dataclass
@@ -70,7 +75,18 @@ class Action:
     @cached_property
     def nodes(self) -> list[ast.AST]:
         """All nodes of the tree."""
-        return list(ast.walk(self.tree)) if self.tree is not None else []
+        return [self.tree, *self.parents] if self.tree is not None else []
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of each node of the tree but its root."""
+        found: dict[ast.AST, ast.AST] = {}
+        level: list[ast.AST] = [self.tree] if self.tree is not None else []
+        while level:
+            below = [(child, node) for node in level for child in ast.iter_child_nodes(node)]
+            found.update(below)
+            level = [child for child, _ in below]
+        return found
 
     @property
     def said(self) -> str:

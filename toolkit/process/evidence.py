@@ -91,17 +91,21 @@ def _sources(episode: Episode, final: Action, text: str) -> Iterator[str]:
     put_there = False
     for action in episode.actions:
         yield action.returned
-        put_there = put_there or any(observed_share(text, [literal]) == 1 for literal in _free_literals(action.tree))
+        put_there = put_there or _puts_there(action, text)
         if action is not final and not put_there:
             yield action.step.observation or ""
 
 
-def _free_literals(tree: ast.Module | None) -> Iterator[str]:
-    """Literals of code that could show up in observations by being printed: not the arguments of other calls."""
-    open_nodes: list[ast.AST] = [tree] if tree is not None else []
+def _puts_there(action: Action, text: str) -> bool:
+    """Whether code could show `text` by printing a literal; arguments of other calls are not printed."""
+    if action.tree is None or not observed_share(text, [action.step.code or ""]):
+        return False
+    open_nodes: list[ast.AST] = [action.tree]
     while open_nodes:
         node = open_nodes.pop()
         if isinstance(node, ast.Constant):
-            yield literal_text(node)
+            if observed_share(text, [literal_text(node)]) == 1:
+                return True
         elif not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in ("print", "str")):
             open_nodes += ast.iter_child_nodes(node)
+    return False

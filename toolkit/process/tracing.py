@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from toolkit.grading.answers import answer_key
-from toolkit.process.episode import words
+from toolkit.process.episode import TEXTS_KEPT, words
 
 REFUSAL = "it is a refusal"
 """One of the reasons of `untraceable`."""
@@ -61,12 +62,16 @@ def observed_share(answer: str, texts: Iterable[str]) -> float:
 
 
 def _holds(text: str, keys: set[str]) -> bool:
-    # Twice: `1,000` is 1000 only if marks vanish, `1858/Diary` holds 1858 only if they part.
-    for form in (text, _BREAKS.sub(" ", text)):
-        told = f" {answer_key(form)} "
-        if any(key in told for key in keys):
-            return True
-    return False
+    return any(key in form for form in _forms(text) for key in keys)
+
+
+@lru_cache(TEXTS_KEPT)
+def _forms(text: str) -> tuple[str, ...]:
+    """A text as answers are compared, with spaces around it, in two forms.
+
+    `1,000` is 1000 only if marks vanish, and `1858/Diary` holds 1858 only if they part.
+    """
+    return tuple(f" {answer_key(form)} " for form in (text, _BREAKS.sub(" ", text)))
 
 
 def _number(text: str) -> tuple[float, int] | None:
@@ -78,6 +83,10 @@ def _number(text: str) -> tuple[float, int] | None:
     return float(bare.replace(",", "")), len(mantissa.partition(".")[2])
 
 
+@lru_cache(TEXTS_KEPT)
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(match[0].replace(",", "")) for match in _NUMBER.finditer(text))
+
+
 def _rounds_to(text: str, number: float, decimals: int) -> bool:
-    found = (float(match[0].replace(",", "")) for match in _NUMBER.finditer(text))
-    return any(value == number or (decimals and round(value, decimals) == number) for value in found)
+    return any(value == number or (decimals and round(value, decimals) == number) for value in _numbers(text))
