@@ -9,12 +9,9 @@ from schemas import ToolCall
 from toolkit.contracts import Verdict
 from toolkit.process.code import only_shown
 from toolkit.process.episode import Action, Episode, arguments_text, excerpt, result_text, stems, words
-from toolkit.process.tracing import untraceable
 
 SAME_NEED = 0.75
 """Thoughts that have this share of their words in common state the same need."""
-LEAST_TO_IGNORE = 20
-"""Words of a text that can be missed; a date or a name can be used without repeating it."""
 _EMPTY = re.compile(
     r"\W*(no (passage|result|article|page|match|information)|nothing|could not find|not found|none\b|null\b)",
     re.IGNORECASE,
@@ -38,14 +35,14 @@ def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
 
     - `dismissed`: the next thought says first that it does not help;
     - `asked again`: the next step that retrieves states the same need, and asks for the same or for more;
-    - `ignored`: it is no short one, the next step shares no word with it, and the answer is none for which it could
-      be used in silence (yes, no, a letter, a choice of the question's).
+    - `off topic`: neither it nor the request shares a word with the question or with anything that comes later, and
+      the request none with what was read before.
 
     Otherwise undecided: the text may have borne out what the agent thought. Undecided as well after the last step.
     Value: unused retrievals, of a step or the whole. Does not count: failed calls, results that say that nothing was
     found or that hold no new word.
     """
-    asked, written = stems(episode.question), set[str]()
+    asked, written, read = stems(episode.question), frozenset[str](), frozenset[str]()
     later = _later_stems(episode)
     total, open_calls = 0, 0
     for position, action in enumerate(episode.actions):
@@ -61,10 +58,14 @@ def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
             useful = novel | ((told & asked) - request)
             if not novel or useful & later[position] or not only_shown(episode.actions, position, call.name):
                 continue
-            ground = _ground(episode, position, told, request)
+            ground = _ground(episode, position, request)
+            # A name in the request that was read before ties it to the topic, also if only its answer is used.
+            if ground is None and later[position] and not (told | request) & (asked | later[position]) | request & read:
+                ground = "off topic"
             undecided += ground is None
             if ground is not None:
                 unused.append(_evidence(call, text, ground))
+        read |= stems(f"{action.returned}\n{action.step.observation or ''}")
         if unused or undecided:
             passed = False if unused else None
             yield Verdict(float(len(unused)), passed, action.step.step_index, _details(unused, undecided))
@@ -73,22 +74,17 @@ def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
     yield Verdict(float(total), total == 0 if decided else None, details=_details([], 0 if decided else open_calls))
 
 
-def _ground(episode: Episode, position: int, told: set[str], request: set[str]) -> str | None:
-    """Why a text with the words `told` counts as unused. None: undecided."""
+def _ground(episode: Episode, position: int, request: frozenset[str]) -> str | None:
+    """What the next steps say against a text that `request` got. None: nothing."""
     before, following = episode.actions[position], episode.actions[position + 1 :]
     if not following:
         return None
     if _DISMISSED.search(_SENTENCE.split(_thought(following[0]).strip())[0]):
         return "dismissed"
-    if _asked_again(episode, before, following, request):
-        return "asked again"
-    answer = episode.trajectory.final_answer
-    if answer is None or untraceable(answer, episode.question) or len(told) < LEAST_TO_IGNORE:
-        return None
-    return None if stems(following[0].said) & told else "ignored"
+    return "asked again" if _asked_again(episode, before, following, request) else None
 
 
-def _asked_again(episode: Episode, before: Action, following: list[Action], request: set[str]) -> bool:
+def _asked_again(episode: Episode, before: Action, following: list[Action], request: frozenset[str]) -> bool:
     for action in following:
         asked = [arguments_text(call) for call in action.calls if episode.is_retrieval(call)]
         if asked:
@@ -109,9 +105,9 @@ def _details(unused: list[dict[str, object]], undecided: int) -> dict[str, objec
     return details
 
 
-def _later_stems(episode: Episode) -> list[set[str]]:
+def _later_stems(episode: Episode) -> list[frozenset[str]]:
     """For each step, the words that the agent writes after it, its answer included."""
-    later: list[set[str]] = []
+    later: list[frozenset[str]] = []
     so_far = stems(episode.trajectory.final_answer or "")
     for action in reversed(episode.actions):
         later.append(so_far)

@@ -58,14 +58,23 @@ def test_asking_for_the_same_again_leaves_a_text_unused() -> None:
     assert '"asked again"' in str(said("unused_retrieval", judged)[1][0].details).replace("'", '"')
 
 
-def test_a_long_text_without_an_echo_is_ignored_and_a_short_one_undecided() -> None:
-    def told(text: str, answer: str) -> tuple[bool | None, list[int]]:
-        judged = episode(QUESTION, search("Kordun", text), finish(answer, thought="I guess."), answer=answer)
-        return said("unused_retrieval", judged)[0].passed, faulted("unused_retrieval", judged)
+def test_a_search_that_has_nothing_to_do_with_anything_is_off_topic() -> None:
+    judged = episode(QUESTION, search("Kordun", LONG), finish("Tamber", thought="I guess."), answer="Tamber")
+    assert faulted("unused_retrieval", judged) == [0]
+    assert "'off topic'" in str(said("unused_retrieval", judged)[1][0].details)
 
-    assert told(LONG, "Lake Tamber") == (False, [0])
-    assert told("August 1874", "Lake Tamber") == (None, [])
-    assert told(LONG, "no") == (None, [])
+
+def test_a_text_on_the_topic_may_be_used_in_silence() -> None:
+    asked = episode(QUESTION, search("Ostrel age", LONG), finish("yes", thought="So it does."), answer="yes")
+    read = episode(
+        "Is its architect older than fifty?",
+        search("who was its architect", "Marda Koll was."),
+        search("age of Koll", "61 years", thought="I need the age."),
+        finish("yes", thought="So it is."),
+        answer="yes",
+    )
+    assert said("unused_retrieval", asked)[0].passed is None
+    assert (said("unused_retrieval", read)[0].passed, faulted("unused_retrieval", read)) == (None, [])
 
 
 def test_the_last_retrieval_of_a_rollout_that_was_cut_off_is_undecided() -> None:
