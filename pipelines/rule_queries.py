@@ -6,7 +6,7 @@ broken by dataset, position and id, never by the order in which files were read.
 
 from __future__ import annotations
 
-from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample
+from pipelines.recipe import BestOf, Dedup, MaskSteps, Review, Rule, Sample
 from toolkit.lake.literal import literal
 from toolkit.lake.predicate import Predicate
 
@@ -77,6 +77,21 @@ def best_of_query(rule: BestOf) -> str:
                      json_object('place', place, 'per_task', {options.per_task}, {values})::VARCHAR AS evidence
               FROM trajectories_scored {STILL_IN})
         WHERE place > {options.per_task}"""
+
+
+def review_query(rule: Review) -> str:
+    """Rows that not more people accept than reject, with how many said what."""
+    only = "" if rule.review.project is None else f"AND project = {literal(rule.review.project)}"
+    return f"""
+        SELECT trajectory_id, NULL AS nearest_kept_id,
+               json_object('accepted', coalesce(accepted, 0), 'rejected', coalesce(rejected, 0),
+                           'unsure', coalesce(unsure, 0))::VARCHAR AS evidence
+        FROM alive LEFT JOIN (
+            SELECT trajectory_id, count(*) FILTER (verdict = 'accepted') AS accepted,
+                   count(*) FILTER (verdict = 'rejected') AS rejected, count(*) FILTER (verdict = 'unsure') AS unsure
+            FROM reviews WHERE step_index IS NULL {only} GROUP BY 1
+        ) USING (trajectory_id)
+        WHERE coalesce(accepted, 0) <= coalesce(rejected, 0)"""
 
 
 def stratum_of(rule: Sample) -> str:

@@ -59,7 +59,7 @@ _FAULTS = ", ".join(
     f"CASE WHEN by_{name} IS NOT NULL THEN coalesce(NOT passed_{name}, false) END AS {name}" for name in STEP_FAULTS
 )
 _PASSED = ", ".join(f"{_newest('passed', name)} AS passed_{name}" for name in STEP_FAULTS)
-STEPS_SCORED = f"""
+STEPS_WITH_SIGNALS = f"""
 WITH newest AS (
     SELECT trajectory_id, arg_max(scorer, scored_at) AS scorer FROM scores
     WHERE step_index IS NULL AND {_OF_SIGNALS} GROUP BY trajectory_id, split_part(scorer, '@', 1)

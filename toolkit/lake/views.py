@@ -21,7 +21,7 @@ from schemas.tables import LINKS
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
-from toolkit.lake.signal_views import BY_TRAJECTORY, STEPS_SCORED, TRAJECTORY_COLUMNS
+from toolkit.lake.signal_views import BY_TRAJECTORY, STEPS_WITH_SIGNALS, TRAJECTORY_COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,6 +69,26 @@ tasks without gold answer, the environment's own reward; null where neither deci
 process signals (`signal_views`).
 All joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
+VERDICTS = """
+SELECT trajectory_id, step_index,
+       count(*) FILTER (verdict IN ('accepted', 'correct')) AS pro,
+       count(*) FILTER (verdict IN ('rejected', 'wrong')) AS contra,
+       count(*) FILTER (verdict = 'unsure') AS unsure,
+       CASE WHEN pro > contra THEN if(step_index IS NULL, 'accepted', 'correct')
+            WHEN contra > pro THEN if(step_index IS NULL, 'rejected', 'wrong') ELSE 'unsure' END AS review_verdict
+FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index
+"""
+"""What people say, over all projects: the majority of those who are sure, and `unsure` where there is none."""
+
+STEPS_SCORED = f"""
+SELECT s.*, v.review_verdict FROM ({STEPS_WITH_SIGNALS}) s
+LEFT JOIN (
+    SELECT trajectory_id, step_index, first(review_verdict) AS review_verdict FROM verdicts
+    WHERE step_index IS NOT NULL GROUP BY ALL
+) v USING (trajectory_id, step_index)
+"""
+"""Steps with what process signals say of them (`signal_views`) and people's verdict; null where nobody gave one."""
+
 
 def create_views(
     connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven | None
@@ -83,9 +103,10 @@ def create_views(
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
-    connection.execute(f"CREATE VIEW steps_scored AS {STEPS_SCORED}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
+    connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
+    connection.execute(f"CREATE VIEW steps_scored AS {STEPS_SCORED}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:
