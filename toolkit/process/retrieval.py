@@ -42,31 +42,21 @@ def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
     Value: unused retrievals, of a step or the whole. Does not count: failed calls, results that say that nothing was
     found or that hold no new word.
     """
-    asked, written, read = stems(episode.question), frozenset[str](), frozenset[str]()
     later = _later_stems(episode)
+    written, read = frozenset[str](), frozenset[str]()
     total, open_calls = 0, 0
     for position, action in enumerate(episode.actions):
-        written = written | stems(action.said)
-        unused: list[dict[str, object]] = []
-        undecided = 0
-        for call in action.calls:
-            text = result_text(call) if episode.is_retrieval(call) else None
-            if text is None or _EMPTY.match(text):
-                continue
-            told, request = stems(text), stems(arguments_text(call))
-            novel = told - asked - written - request
-            useful = novel | ((told & asked) - request)
-            if not novel or useful & later[position] or not only_shown(episode.actions, position, call.name):
-                continue
-            ground = _ground(episode, position, request)
-            # A name in the request that was read before ties it to the topic, also if only its answer is used.
-            if ground is None and later[position] and not (told | request) & (asked | later[position]) | request & read:
-                ground = "off topic"
-            undecided += ground is None
-            if ground is not None:
-                unused.append(_evidence(call, text, ground))
+        written |= stems(action.said)
+        grounds = [
+            (call, text, _ground(episode, position, call, read, later[position]))
+            for call in action.calls
+            if (text := result_text(call) if episode.is_retrieval(call) else None) is not None
+            if not _is_used(episode, position, call, text, written, later[position])
+        ]
         read |= stems(f"{action.returned}\n{action.step.observation or ''}")
-        if unused or undecided:
+        unused = [_evidence(call, text, ground) for call, text, ground in grounds if ground is not None]
+        undecided = len(grounds) - len(unused)
+        if grounds:
             passed = False if unused else None
             yield Verdict(float(len(unused)), passed, action.step.step_index, _details(unused, undecided))
         total, open_calls = total + len(unused), open_calls + undecided
@@ -74,14 +64,31 @@ def unused_retrieval(episode: Episode) -> Iterator[Verdict]:
     yield Verdict(float(total), total == 0 if decided else None, details=_details([], 0 if decided else open_calls))
 
 
-def _ground(episode: Episode, position: int, request: frozenset[str]) -> str | None:
-    """What the next steps say against a text that `request` got. None: nothing."""
+def _is_used(
+    episode: Episode, position: int, call: ToolCall, text: str, written: frozenset[str], later: frozenset[str]
+) -> bool:
+    """Whether what was retrieved shows up in what comes `later`, or there was nothing to use."""
+    if _EMPTY.match(text):
+        return True
+    asked, told, request = stems(episode.question), stems(text), stems(arguments_text(call))
+    novel = told - asked - written - request
+    useful = novel | ((told & asked) - request)
+    return not novel or bool(useful & later) or not only_shown(episode.actions, position, call.name)
+
+
+def _ground(episode: Episode, position: int, call: ToolCall, read: frozenset[str], later: frozenset[str]) -> str | None:
+    """Why the text that a call got counts as unused. None: it may have been used in silence."""
     before, following = episode.actions[position], episode.actions[position + 1 :]
     if not following:
         return None
     if _DISMISSED.search(_SENTENCE.split(_thought(following[0]).strip())[0]):
         return "dismissed"
-    return "asked again" if _asked_again(episode, before, following, request) else None
+    told, request = stems(result_text(call) or ""), stems(arguments_text(call))
+    if _asked_again(episode, before, following, request):
+        return "asked again"
+    # A name in the request that was read before ties it to the topic, also if only its answer is used.
+    tied = (told | request) & (stems(episode.question) | later) or request & read
+    return "off topic" if later and not tied else None
 
 
 def _asked_again(episode: Episode, before: Action, following: list[Action], request: frozenset[str]) -> bool:
