@@ -65,7 +65,7 @@ class BestOf(_Strict):
 
 
 class MaskSteps(_Strict):
-    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped."""
+    """Give steps that fulfil a SQL predicate over `steps_scored` the loss weight 0; nothing is dropped."""
 
     mask_steps: Annotated[str, Field(min_length=1)]
 

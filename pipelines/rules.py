@@ -65,7 +65,7 @@ class Funnel:
                 if isinstance(rule, Where):
                     parse_predicate(self.connection, rule.where, "trajectories_scored")
                 elif isinstance(rule, MaskSteps):
-                    parse_predicate(self.connection, rule.mask_steps, "steps")
+                    parse_predicate(self.connection, rule.mask_steps, "steps_scored")
             except QueryError as error:
                 raise QueryError(f"step {label}: {error}") from error
             for column in order_columns(rule):

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
     "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
+    "judge": Command("Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "publish": Command(
@@ -52,6 +53,9 @@ COMMANDS: dict[str, Command] = {
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
     "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
+    "agreement": Command(
+        "Look", "pipelines.agreement:agreement_command", "compare what judges, graders and people say"
+    ),
     "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
     "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),

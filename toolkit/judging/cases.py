@@ -75,7 +75,8 @@ def _step(step: Step) -> str:
 
 
 def _marked(name: str, text: str) -> str:
-    return f"<{name}>\n{_CLOSING.sub('<\\\\/', text.strip())}\n</{name}>"
+    harmless = _CLOSING.sub(r"<\\/", text.strip())
+    return f"<{name}>\n{harmless}\n</{name}>"
 
 
 def _shortened(text: str) -> str:

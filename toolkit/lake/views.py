@@ -19,6 +19,7 @@ import duckdb
 from schemas import TABLES, Table
 from schemas.tables import LINKS
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
+from toolkit.lake.judge_views import BY_TRAJECTORY, STEPS_SCORED, TRAJECTORY_COLUMNS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 
@@ -37,12 +38,12 @@ _DUCKDB_TYPES = {
 }
 """By the name of the Arrow type."""
 
-TRAJECTORIES_SCORED = """
+TRAJECTORIES_SCORED = f"""
 SELECT t.*, k.question, k.answers, k.split, k.domain,
        coalesce(s.answer_passed, s.reward_passed) AS correct,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN CAST(s.answer_passed AS INTEGER) END AS em,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN s.answer_value END AS f1,
-       s.reward, s.answer_scorer
+       s.reward, s.answer_scorer, {", ".join(TRAJECTORY_COLUMNS)}
 FROM trajectories t
 LEFT JOIN (
     SELECT task_id, first(question) AS question, first(answers) AS answers, first(split) AS split,
@@ -61,10 +62,12 @@ LEFT JOIN (
           FROM scores WHERE step_index IS NULL)
     GROUP BY trajectory_id
 ) s USING (trajectory_id)
+LEFT JOIN ({BY_TRAJECTORY}) j USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
-tasks without gold answer, the environment's own reward; null where neither decided.
-Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
+tasks without gold answer, the environment's own reward; null where neither decided. The last columns are a judge's
+words (`judge_views`).
+All joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 
 def create_views(
@@ -80,6 +83,7 @@ def create_views(
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    connection.execute(f"CREATE VIEW steps_scored AS {STEPS_SCORED}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
 
