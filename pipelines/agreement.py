@@ -43,7 +43,7 @@ _UNITS = f"""
 SELECT of, pro, contra, count(*) FROM (
     SELECT {_OF} AS of, count(*) FILTER (passed) AS pro, count(*) FILTER (NOT passed) AS contra
     FROM voices GROUP BY trajectory_id, step_index, of) GROUP BY ALL"""
-_DIVIDED = f"""
+_DIVIDED = """
 WITH divided AS (
     SELECT trajectory_id, step_index, list(voice ORDER BY voice) FILTER (passed) AS passed_by,
            list(voice ORDER BY voice) FILTER (NOT passed) AS failed_by,
@@ -121,7 +121,9 @@ def _make_voices(
     known = [row[0] for row in connection.execute("SELECT DISTINCT voice FROM voices ORDER BY 1").fetchall()]
     for voice in voices:
         if not any(name.startswith(voice) for name in known):
-            raise InputError(f"nobody called {voice} has said anything here; there are {', '.join(known) or 'no voices'}")
+            raise InputError(
+                f"nobody called {voice} has said anything here; there are {', '.join(known) or 'no voices'}"
+            )
     if voices:
         wanted = " OR ".join(f"starts_with(voice, {literal(voice)})" for voice in voices)
         connection.execute(f"DELETE FROM voices WHERE NOT ({wanted})")
@@ -149,7 +151,9 @@ def agreement_command(
     selection: Annotated[str | None, Parameter(help="Only what this selection keeps.")] = None,
     voice: Annotated[
         tuple[str, ...],
-        Parameter(help="people, grader, reward or judge.…; a beginning will do; may be given several times.", negative=""),
+        Parameter(
+            help="people, grader, reward or judge.…; a beginning will do; may be given several times.", negative=""
+        ),
     ] = (),
     rows: Annotated[int, Parameter(help="Divided rows to print.")] = 10,
     json: AsJson = False,

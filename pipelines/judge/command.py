@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -70,19 +70,20 @@ def judge_command(
     check_counts(limit=limit, completion_tokens=completion_tokens)
     check_amounts(above=True, timeout=model_flags.timeout)
     check_amounts(above=False, temperature=temperature)
+    meter = Meter(spend_flags.budget, spend_flags.prices)
     chosen = load_rubric(rubric, rubric_file)
     llm = build_judge(model_options(model, 0.0, 0, model_flags), chosen.schema)
     judge = Judge(chosen, llm.name, llm.identity, temperature, completion_tokens)
     opened, wanted = open_lake(lake), Wanted(where, selection, limit)
     if dry_run:
         return _foresee(opened, judge, wanted, spend_flags, json)
-    report, verdicts = asyncio.run(_judge(opened, judge, llm, wanted, spend_flags))
+    report, verdicts = asyncio.run(_judge(opened, judge, llm, wanted, meter, spend_flags.in_flight))
     _print(judge, report, verdicts, json)
     return 0 if report.is_whole else 1
 
 
 async def _judge(
-    lake: Lake, judge: Judge, llm: LLM, wanted: Wanted, flags: SpendFlags
+    lake: Lake, judge: Judge, llm: LLM, wanted: Wanted, meter: Meter, in_flight: int
 ) -> tuple[Report, dict[str, int]]:
     """What was done now, and all verdicts of this judge by now."""
     async with AsyncExitStack() as stack:
@@ -90,7 +91,6 @@ async def _judge(
         journal = stack.enter_context(open_journal(lake.layout, judge.identity_hash))
         known = stack.enter_context(closing(Known(lake.snapshot(), judge, wanted)))
         await llm.prepare(prefix=False)
-        meter = Meter(flags.budget, flags.prices)
         answers = known.answers()
         if meter.counts:
             _, meter.read, meter.written = known.spent()
@@ -103,7 +103,7 @@ async def _judge(
             judging = Judging(
                 lake, judge, llm, journal, answers, meter, lambda report: advance(done + report.ended, _status(report))
             )
-            report = await judging.run(known.cases(), flags.in_flight)
+            report = await judging.run(known.cases(), in_flight)
     with closing(Known(lake.snapshot(), judge, wanted)) as after:
         return report, after.verdicts()
 
@@ -118,8 +118,9 @@ def _status(report: Report) -> str:
 
 def _print(judge: Judge, report: Report, verdicts: dict[str, int], json: bool) -> None:
     if json:
-        found = asdict(report) | {"scorer": judge.scorer, "rubric_hash": judge.rubric.hash, "all_verdicts": verdicts}
-        print_json(found)
+        # Not by `asdict`, which makes counters of pairs.
+        found = {field.name: getattr(report, field.name) for field in fields(report)}
+        print_json({"scorer": judge.scorer, "rubric_hash": judge.rubric.hash, **found, "all_verdicts": verdicts})
         return
     rows = [[verdict, report.verdicts[verdict], count] for verdict, count in verdicts.items()]
     print_table(["verdict", "now", "in_the_lake"], rows, title=judge.scorer)
@@ -161,8 +162,9 @@ def _foresee(lake: Lake, judge: Judge, wanted: Wanted, flags: SpendFlags, json: 
     ]
     print_table(["judgements", "count"], rows, title=f"Nothing was asked; {found.scorer}")
     cost = "" if found.cost_usd is None else f", {found.cost_usd:,.2f} USD"
+    taken = f"{found.read:,.0f} tokens read, {found.written:,.0f} written{cost}, {found.hours:,.1f} hours"
     note(
-        f"{found.judgements:,} judgements on {found.trajectories:,} trajectories; {found.calls:,} calls would take about "
-        f"{found.read:,.0f} tokens read, {found.written:,.0f} written{cost}, {found.hours:,.1f} hours: {found.basis}"
+        f"{found.judgements:,} judgements on {found.trajectories:,} trajectories; "
+        f"{found.calls:,} calls would take about {taken}: {found.basis}"
     )
     return 0

@@ -74,5 +74,7 @@ def foresee(known: Known, judge: Judge, begun: set[str], in_flight: int, prices:
         written=calls * each,
         hours=calls * CALL_S / 3600 / max(1, min(in_flight, calls)),
         cost_usd=prices.cost_usd(round(read), round(calls * each)) if prices else None,
-        basis=f"{TOKEN_CHARS} characters a token read, {each:,.0f} tokens written a call ({source}), {CALL_S:g} s a call",
+        basis=(
+            f"{TOKEN_CHARS} characters a token read, {each:,.0f} tokens written a call ({source}), {CALL_S:g} s a call"
+        ),
     )

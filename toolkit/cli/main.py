@@ -37,7 +37,9 @@ COMMANDS: dict[str, Command] = {
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
     "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
-    "judge": Command("Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"),
+    "judge": Command(
+        "Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"
+    ),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "publish": Command(

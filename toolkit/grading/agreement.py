@@ -1,8 +1,9 @@
 """How far those who judge the same things agree, beyond what chance would give.
 
 Two voices: share of equal verdicts and Cohen's kappa. Any number of voices, who each spoke on some of the units:
-Krippendorff's alpha, nominal. Both are 1 for perfect agreement and 0 for that of chance; both are undefined (None) where
-chance alone would agree everywhere, because all verdicts are equal. Sources: Cohen 1960; Krippendorff 2004, ch. 11.
+Krippendorff's alpha, nominal. Both are 1 for perfect agreement and 0 for that of chance; both are undefined (None)
+where chance alone would agree everywhere, because all verdicts are equal. Sources: Cohen 1960; Krippendorff 2004,
+ch. 11.
 """
 
 from __future__ import annotations

@@ -18,12 +18,11 @@ WHERE starts_with(scorer, 'judge.') OR starts_with(scorer, 'reward@')
       OR starts_with(scorer, 'fact@') OR starts_with(scorer, 'math@')
 GROUP BY trajectory_id, step_index, voice
 UNION ALL
-SELECT trajectory_id, step_index, 'people',
-       CASE WHEN count(*) FILTER (verdict IN ('accepted', 'correct')) > count(*) FILTER (verdict IN ('rejected', 'wrong'))
-            THEN true
-            WHEN count(*) FILTER (verdict IN ('accepted', 'correct')) < count(*) FILTER (verdict IN ('rejected', 'wrong'))
-            THEN false END,
-       string_agg(comment, ' | ' ORDER BY reviewer)
-FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index
+SELECT trajectory_id, step_index, 'people', CASE WHEN pro > contra THEN true WHEN pro < contra THEN false END, words
+FROM (
+    SELECT trajectory_id, step_index, count(*) FILTER (verdict IN ('accepted', 'correct')) AS pro,
+           count(*) FILTER (verdict IN ('rejected', 'wrong')) AS contra,
+           string_agg(comment, ' | ' ORDER BY reviewer) AS words
+    FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index)
 """
 """One row a voice and unit; `passed` null: unsure, or divided people."""
