@@ -123,14 +123,15 @@ def _print(judge: Judge, report: Report, verdicts: dict[str, int], json: bool) -
         print_json({"scorer": judge.scorer, "rubric_hash": judge.rubric.hash, **found, "all_verdicts": verdicts})
         return
     rows = [[verdict, report.verdicts[verdict], count] for verdict, count in verdicts.items()]
-    print_table(["verdict", "now", "in_the_lake"], rows, title=judge.scorer)
+    print_table(["verdict", "now", "in_the_lake"], rows)
     counts = {
         "of equal content, not asked for": report.copied,
         "answers from the journal": report.replayed,
         "tokens read": report.prompt_tokens,
         "tokens written": report.completion_tokens,
     }
-    note(f"{report.judged:,} judged; " + ", ".join(f"{count:,} {name}" for name, count in counts.items() if count))
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    note(f"{report.judged:,} judged as {judge.scorer}{f'; {said}' if said else ''}")
     for what, errors in (("no answer", report.failed), ("an unreadable answer", report.unreadable)):
         for message, count in errors.most_common(3):
             note(f"{what} in {count:,} cases: {message}")
@@ -160,7 +161,7 @@ def _foresee(lake: Lake, judge: Judge, wanted: Wanted, flags: SpendFlags, json: 
         ["answered, in the journal", found.begun],
         ["calls to make", found.calls],
     ]
-    print_table(["judgements", "count"], rows, title=f"Nothing was asked; {found.scorer}")
+    print_table(["judgements", "count"], rows, title="Nothing was asked")
     cost = "" if found.cost_usd is None else f", {found.cost_usd:,.2f} USD"
     taken = f"{found.read:,.0f} tokens read, {found.written:,.0f} written{cost}, {found.hours:,.1f} hours"
     note(

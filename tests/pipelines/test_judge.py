@@ -336,6 +336,6 @@ def test_the_summary_for_people_says_what_was_judged_and_what_comes_next(fill: F
         assert "calls to make" in told["text"]
         assert "2 judgements on 2 trajectories; 2 calls would take about" in said
         _, told, said = judge("factual", *options, json_out=False)
-    assert "judge.factual.tiny@1-" in told["text"]
-    assert "2 judged" in said
+    assert "equivalent" in told["text"]
+    assert "2 judged as judge.factual.tiny@1-" in said
     assert "next: toolkit agreement" in said
