@@ -142,6 +142,8 @@ def build_judge(options: ModelOptions, schema: Mapping[str, Any]) -> LLM:
     """
     kind, _, rest = options.spec.partition(":")
     _check_fit(kind, options)
+    if options.logprobs:
+        raise InputError("--logprobs is for rollouts; of a judge only the verdict is kept")
     if kind == "scripted" and rest:
         from toolkit.llm.scripted import load_script
 

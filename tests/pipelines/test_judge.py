@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -271,6 +272,7 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(fill: Fill, judge: Judge)
         (["factual", "--model", "hf:tiny"], "expected openai:MODEL or scripted:FILE as a judge"),
         (["factual", "--model", "oracle"], "expected openai:MODEL or scripted:FILE as a judge"),
         (["facts", "--model", "openai:tiny"], "facts"),
+        (["factual", "--model", "openai:tiny", "--logprobs"], "--logprobs is for rollouts"),
         (["factual", "--model", "openai:tiny", "--in-flight", "0"], "--in-flight must be at least 1"),
         (["factual", "--model", "openai:tiny", "--limit", "0"], "--limit must be at least 1"),
         (["factual", "--model", "openai:tiny", "--max-cost", "1"], "--price-in and --price-out"),
@@ -294,29 +296,52 @@ def test_what_cannot_be_done_is_named_before_anything_is_asked(
     assert lake.sql("SELECT count(*) FROM scores").fetchall() == [(0,)]
 
 
-def test_a_killed_judge_goes_on_and_no_recorded_answer_is_asked_for_again(
-    fill: Fill, judge: Judge, tmp_path: Path
-) -> None:
+def start(url: str, lake: Path) -> subprocess.Popen[str]:
+    options = ["--model", "openai:tiny", "--base-url", url, "--in-flight", "2", "--json"]
+    command = [sys.executable, "-m", "toolkit.cli", "judge", "factual", *options, "--lake", str(lake)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def wait_for(server: SimulatedServer, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(contents(server)) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_killed_judge_goes_on_and_no_recorded_answer_is_asked_for_again(fill: Fill, judge: Judge) -> None:
     lake = fill(people(20))
     server = SimulatedServer(answers=contains, delay_s=0.05)
     with served(server) as url:
-        options = ["--model", "openai:tiny", "--base-url", url, "--in-flight", "2"]
-        command = [sys.executable, "-m", "toolkit.cli", "judge", "factual", *options, "--lake", str(tmp_path / "lake")]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(contents(server)) < 8 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+        with start(url, lake.path) as process:
+            wait_for(server, 8)
+            process.kill()
         asked = len(contents(server))
         assert 8 <= asked < 20
         # Nothing was committed yet: all that is known is in the journal.
         assert lake.sql("SELECT count(*) FROM scores").fetchall() == [(0,)]
-        code, report, _ = judge("factual", *options)
+        code, report, _ = judge("factual", "--model", "openai:tiny", "--base-url", url)
     assert (code, report["judged"]) == (0, 20)
     # What was on its way when the process died is asked for again, nothing else.
     assert asked - 2 <= report["replayed"] <= asked
     assert len(contents(server)) == asked + 20 - report["replayed"]
+
+
+def test_an_interrupted_judge_keeps_what_was_in_flight_and_goes_on(fill: Fill, judge: Judge) -> None:
+    lake = fill(people(20))
+    server = SimulatedServer(answers=contains, delay_s=0.1)
+    with served(server) as url:
+        with start(url, lake.path) as process:
+            wait_for(server, 4)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        report = json.loads(out)
+        asked = len(contents(server))
+        assert (process.returncode, report["interrupted"], report["judged"]) == (1, True, asked)
+        assert asked < 20
+        assert lake.sql("SELECT count(*) FROM scores").fetchall() == [(asked,)]
+        code, report, _ = judge("factual", "--model", "openai:tiny", "--base-url", url)
+    assert (code, report["judged"]) == (0, 20 - asked)
+    assert len(contents(server)) == 20
 
 
 def test_a_script_judges_for_examples_and_what_is_no_json_is_told(fill: Fill, judge: Judge, tmp_path: Path) -> None:
