@@ -90,7 +90,9 @@ async def _judge(
         stack.push_async_callback(llm.close)
         journal = stack.enter_context(open_journal(lake.layout, judge.identity_hash))
         known = stack.enter_context(closing(Known(lake.snapshot(), judge, wanted)))
-        await llm.prepare(prefix=False)
+        done, total = known.done, known.total
+        if done < total:
+            await llm.prepare(prefix=False)
         answers = known.answers()
         if meter.counts:
             _, meter.read, meter.written = known.spent()
@@ -98,8 +100,7 @@ async def _judge(
                 if entry.trajectory_id not in answers:
                     meter.read += entry.prompt_tokens or 0
                     meter.written += entry.completion_tokens or 0
-        done = known.done
-        with progress("judge", known.total, unit="judgements") as advance:
+        with progress("judge", total, unit="judgements") as advance:
             judging = Judging(
                 lake, judge, llm, journal, answers, meter, lambda report: advance(done + report.ended, _status(report))
             )

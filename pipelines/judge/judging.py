@@ -115,7 +115,12 @@ class Judging:
         await self._journal.forget([key for key in self._recorded if key in self._known])
         workers: list[asyncio.Task[None]] = []
         failure: Exception | None = None
-        with on_interrupt(self._finish_in_flight, lambda: [worker.cancel() for worker in workers]):
+
+        def drop() -> None:
+            for worker in workers:
+                worker.cancel()
+
+        with on_interrupt(self._finish_in_flight, drop):
             try:
                 work = self._work(cases)
                 async with asyncio.TaskGroup() as group:

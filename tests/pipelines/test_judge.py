@@ -87,8 +87,11 @@ def test_judging_again_asks_nothing_and_new_trajectories_are_judged_alone(fill: 
     with served(server) as url:
         options = ("--model", "openai:tiny", "--base-url", url)
         assert judge("factual", *options)[1]["judged"] == 4
+        before = len(server.bodies)
         code, report, _ = judge("factual", *options)
         assert (code, report["judged"], report["all_verdicts"]) == (0, 0, {"different": 2, "equivalent": 2})
+        # Not even what the server can do is tried.
+        assert len(server.bodies) == before
         fill(people(6)[4:], start=5)
         assert judge("factual", *options)[1]["judged"] == 2
     assert len(contents(server)) == 6
@@ -364,3 +367,13 @@ def test_the_summary_for_people_says_what_was_judged_and_what_comes_next(fill: F
     assert "equivalent" in told["text"]
     assert "2 judged as judge.factual.tiny@1-" in said
     assert "next: toolkit agreement" in said
+
+
+def test_a_judge_is_a_stage_of_a_run_recipe(fill: Fill, tmp_path: Path) -> None:
+    lake = fill(people(2))
+    recipe = tmp_path / "road.yaml"
+    with served(SimulatedServer(answers=contains)) as url:
+        judged = f"{{rubric: factual, model: 'openai:tiny', base_url: '{url}', where: 'correct is null'}}"
+        recipe.write_text(f"name: road\nstages:\n  - judge: {judged}\n")
+        assert run(["run", str(recipe), "--lake", str(lake.path)]) == 0
+    assert lake.sql("SELECT count(*) FROM scores").fetchall() == [(2,)]

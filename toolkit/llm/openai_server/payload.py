@@ -44,8 +44,7 @@ class Ways:
     """Name of the token limit."""
     token_ids: bool = False
     """Whether it knows `return_token_ids`."""
-    schema: SchemaWay | None = "json_schema"
-    """None: it does not keep to one."""
+    schema: SchemaWay = "json_schema"
     schema_limits: bool = True
     """Whether it takes schemas that limit the length of a text."""
 
