@@ -13,20 +13,18 @@ are judged wrong).
 
 from __future__ import annotations
 
-TRAJECTORY_COLUMNS = ("judge_factual", "judge_rollout", "judge_rating", "judge_wrong_steps")
-
 
 def _is(rubric: str) -> str:
     return f"starts_with(scorer, 'judge.{rubric}.')"
 
 
-STEP_WORDS = f"""
+_STEPS = f"""
 SELECT trajectory_id, step_index, arg_max_null(passed, scored_at) AS judge_step
 FROM scores WHERE step_index IS NOT NULL AND {_is("step")} GROUP BY trajectory_id, step_index
 """
 """One row a step that was judged."""
 
-BY_TRAJECTORY = f"""
+_TRAJECTORIES = f"""
 SELECT trajectory_id,
        arg_max_null(passed, scored_at) FILTER ({_is("factual")}) AS judge_factual,
        arg_max_null(passed, scored_at) FILTER ({_is("rollout")}) AS judge_rollout,
@@ -34,13 +32,19 @@ SELECT trajectory_id,
        first(wrong_steps) AS judge_wrong_steps
 FROM scores LEFT JOIN (
     SELECT trajectory_id, CAST(count(*) FILTER (NOT judge_step) AS INTEGER) AS wrong_steps
-    FROM ({STEP_WORDS}) GROUP BY trajectory_id
+    FROM ({_STEPS}) GROUP BY trajectory_id
 ) USING (trajectory_id)
 WHERE starts_with(scorer, 'judge.') GROUP BY trajectory_id
 """
 """One row a trajectory that was judged."""
 
-STEPS_SCORED = f"""
-SELECT s.*, judge_step FROM steps s LEFT JOIN ({STEP_WORDS}) j USING (trajectory_id, step_index)
-"""
-"""Steps with the judge's word."""
+
+def trajectories_judged(query: str) -> str:
+    """The trajectories of `query` with what judges said of them."""
+    # One row a key by GROUP BY, so that DuckDB leaves out the join where no column of it is used.
+    return f"SELECT * FROM ({query}) LEFT JOIN ({_TRAJECTORIES}) USING (trajectory_id)"
+
+
+def steps_judged(query: str) -> str:
+    """The steps of `query` with what judges said of them."""
+    return f"SELECT * FROM ({query}) LEFT JOIN ({_STEPS}) USING (trajectory_id, step_index)"
