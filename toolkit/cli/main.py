@@ -42,6 +42,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "review": Command(
+        "Main road", "pipelines.review.commands:review_app", "let people review trajectories in Label Studio"
+    ),
     "publish": Command(
         "Main road", "pipelines.publish.command:publish_command", "put a selection or a model on the Hub"
     ),

@@ -101,11 +101,10 @@ def create_views(
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
     connection.execute(f"CREATE VIEW trajectories_scored AS {trajectories_judged(TRAJECTORIES_SCORED)}")
-    connection.execute(f"CREATE VIEW steps_scored AS {steps_judged('SELECT * FROM steps')}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
-    connection.execute(f"CREATE VIEW steps_reviewed AS {STEPS_REVIEWED}")
+    connection.execute(f"CREATE VIEW steps_reviewed AS {steps_judged(STEPS_REVIEWED)}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:
