@@ -84,7 +84,7 @@ def agreement(
     try:
         _make_voices(snapshot, connection, where, selection, voices)
         pairs = [_pair(row) for row in connection.execute(_PAIRS).fetchall()]
-        units: dict[str, dict[tuple[int, int], int]] = {}
+        units: dict[str, dict[tuple[int, ...], int]] = {}
         for of, pro, contra, count in connection.execute(_UNITS).fetchall():
             units.setdefault(of, {})[pro, contra] = count
         divided = connection.execute(_DIVIDED, [rows])

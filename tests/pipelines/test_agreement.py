@@ -150,7 +150,7 @@ def test_alpha_counts_every_voice_and_is_that_of_the_books_example(fill: Fill, r
     [({(2, 0): 3, (0, 2): 5}, 1.0), ({(2, 0): 4}, None), ({(1, 0): 2, (0, 1): 2}, None), ({}, None)],
 )
 def test_alpha_is_one_for_agreement_and_undefined_without_anything_to_compare(
-    units: dict[tuple[int, int], int], expected: float | None
+    units: dict[tuple[int, ...], int], expected: float | None
 ) -> None:
     assert alpha(units) == expected
 

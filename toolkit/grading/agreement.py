@@ -42,14 +42,15 @@ class Pair:
         return (self.share - chance) / (1 - chance) if chance < 1 else None
 
 
-def alpha(units: Mapping[tuple[int, int], int]) -> float | None:
-    """Krippendorff's alpha; `units` are counted by (how many voices pass one, how many fail it). None: undefined.
+def alpha(units: Mapping[tuple[int, ...], int]) -> float | None:
+    """Krippendorff's alpha; `units` are counted by how many voices gave each of the possible verdicts. None: undefined.
 
     Raises:
         MissingExtraError: krippendorff is not installed.
     """
     spoken = {votes: count for votes, count in units.items() if sum(votes) > 1}
-    if not (any(passed for passed, _ in spoken) and any(failed for _, failed in spoken)):
+    if sum(map(any, zip(*spoken, strict=True))) < 2:
+        # Only one of the verdicts, or none, was ever given.
         return None
     try:
         import numpy as np
