@@ -40,6 +40,9 @@ COMMANDS: dict[str, Command] = {
     "judge": Command(
         "Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"
     ),
+    "replay": Command(
+        "Main road", "pipelines.replay:replay_command", "run recorded actions again and compare what is observed"
+    ),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "review": Command(
@@ -63,6 +66,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
     "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
+    "overlap": Command("Look", "pipelines.overlap:overlap_command", "find questions that stand in a benchmark, too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
     "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
     "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),
