@@ -103,8 +103,8 @@ class BestOf(_Strict):
 class MaskSteps(_Strict):
     """Give steps that fulfil a SQL predicate over `steps_scored` the loss weight 0; nothing is dropped.
 
-    That view has the columns of `steps`, those of process signals, and `review_verdict`, what people say of a step:
-    correct, wrong, unsure or null.
+    That view has the columns of `steps`, those of process signals, `review_verdict`, what people say of a step (correct,
+    wrong, unsure or null), and `judge_step`, whether a model that judged it found it correct (or null).
     """
 
     mask_steps: Annotated[str, Field(min_length=1)]

@@ -20,6 +20,7 @@ from schemas import TABLES, Table
 from schemas.tables import LINKS
 from toolkit.lake.contamination_view import CONTAMINATION
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
+from toolkit.lake.judge_views import steps_judged, trajectories_judged
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
 from toolkit.lake.signal_views import BY_TRAJECTORY, STEPS_WITH_SIGNALS, TRAJECTORY_COLUMNS
@@ -103,12 +104,12 @@ def create_views(
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
-    connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    connection.execute(f"CREATE VIEW trajectories_scored AS {trajectories_judged(TRAJECTORIES_SCORED)}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW contamination AS {CONTAMINATION}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
-    connection.execute(f"CREATE VIEW steps_scored AS {STEPS_SCORED}")
+    connection.execute(f"CREATE VIEW steps_scored AS {steps_judged(STEPS_SCORED)}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:
