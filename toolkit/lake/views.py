@@ -18,6 +18,7 @@ import duckdb
 
 from schemas import TABLES, Table
 from schemas.tables import LINKS
+from toolkit.lake.difficulty import with_difficulty
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
@@ -79,7 +80,7 @@ def create_views(
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
-    connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    connection.execute(f"CREATE VIEW trajectories_scored AS {with_difficulty(TRAJECTORIES_SCORED)}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
 
