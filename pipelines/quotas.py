@@ -1,15 +1,15 @@
 """The rules that keep so many rows of each value of a column: `sample`, `mix` and `balance`.
 
 Each rule turns the sizes of the groups that are still in into quotas; which rows of a group stay is then drawn by the
-seed and the trajectory's id alone. Invariants: no quota is above its group's size; equal rows, recipe and seed keep the
-same rows, whatever the order of import. Not covered: that what stays of a group is varied.
+rule, its seed and the trajectory's id alone. Invariants: no quota is above its group's size; equal rows, recipe and
+seed keep the same rows, whatever the order of import. Not covered: that what stays of a group is varied.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from pipelines.recipe import Balance, Mix, Sample
+from pipelines.recipe import Balance, Mix, Sample, rule_name
 from toolkit.errors import QueryError
 from toolkit.lake.literal import literal
 
@@ -50,12 +50,14 @@ def quotas_of(rule: Quota, sizes: list[Size]) -> list[int]:
 def quota_query(rule: Quota) -> str:
     """Rows beyond the quota of their group, which the table `quotas` (value, rows, quota) holds, in a seeded order."""
     column, seed = column_of(rule), _seed(rule)
+    # Each rule draws anew: what an earlier one kept would come first again, and its shares would be lost.
+    drawn = literal(f"{rule_name(rule)} {column or ''} {seed}:")
     said = f"'value', value, 'rows', rows, 'quota', quota, 'seed', {seed}"
     said = f"'by', {literal(column)}, {said}" if column else said
     return f"""
         SELECT trajectory_id, NULL AS nearest_kept_id, json_object({said})::VARCHAR AS evidence
         FROM (SELECT trajectory_id, q.value, rows, quota,
-                     row_number() OVER (PARTITION BY q.value ORDER BY md5('{seed}:' || trajectory_id)) AS place
+                     row_number() OVER (PARTITION BY q.value ORDER BY md5({drawn} || trajectory_id)) AS place
               FROM (SELECT trajectory_id, {_value(rule)} AS value FROM trajectories_scored
                     SEMI JOIN alive USING (trajectory_id)) a
               JOIN quotas q ON a.value IS NOT DISTINCT FROM q.value)

@@ -106,6 +106,13 @@ def test_which_rows_a_quota_keeps_follows_from_the_seed(fill: Fill) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_a_later_sample_keeps_the_shares_of_a_mix(fill: Fill) -> None:
+    """With one draw for all rules, the rare teacher's rows, the first of the draw, would be half of the sample."""
+    lake = fill([*by_teacher("large", 400), *by_teacher("small", 400)])
+    run(lake, "mix: {by: teacher, shares: {large: 0.8, small: 0.2}}", "sample: {n: 100}")
+    assert 70 <= kept(lake, "teacher")["large"] <= 90
+
+
 def test_balance_of_nothing_keeps_nothing() -> None:
     assert quotas_of(Balance.model_validate({"balance": {"by": "kind"}}), []) == []
 
