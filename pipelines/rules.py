@@ -121,16 +121,16 @@ class Funnel:
         self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
 
+    def _types(self) -> dict[str, str]:
+        relation = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0")
+        return dict(zip(relation.columns, map(str, relation.types), strict=True))
+
     def _within(self, rule: Within, label: str, before: int) -> Applied:
         selection_id = self._selection(rule.within)
         dropped = self._drop(within_query(rule.within, selection_id), label)
         masked = self.count("masks")
         self.connection.execute(inherited_weights_query(selection_id), [label])
         return Applied(label, before, dropped, masked_steps=self.count("masks") - masked)
-
-    def _types(self) -> dict[str, str]:
-        relation = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0")
-        return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def _selection(self, name: str) -> str:
         """Id of the newest selection called `name`.
