@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from episodes import Fill, episode
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.filter import Filtered, filter_lake
@@ -52,6 +52,7 @@ def test_a_mix_keeps_teachers_in_their_shares_and_drops_the_others(fill: Fill) -
     assert evidence(lake, "teacher = 'odd'") == {"by": "teacher", "value": "odd", "rows": 5, "quota": 0, "seed": 0}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.integers(1, 10), min_size=1, max_size=5),
     st.lists(st.integers(1, 500), min_size=5, max_size=5),
