@@ -86,7 +86,7 @@ def max_tokens_query(rule: MaxTokens) -> str:
     said = f"'tokens', tokens, 'n', {options.n}, 'chars', chars, 'chars_per_token', {options.chars_per_token}"
     return f"""
         SELECT trajectory_id, NULL AS nearest_kept_id, json_object({said})::VARCHAR AS evidence
-        FROM (SELECT trajectory_id, length(question) + coalesce(turns, 0) AS chars,
+        FROM (SELECT trajectory_id, coalesce(length(question), 0) + coalesce(turns, 0) AS chars,
                      ceil(chars / {options.chars_per_token})::BIGINT AS tokens
               FROM trajectories_scored {STILL_IN} LEFT JOIN (
                   SELECT trajectory_id, sum(length(completion) + coalesce(length(observation), 0))::BIGINT AS turns
