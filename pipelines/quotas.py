@@ -8,6 +8,7 @@ seed keep the same rows, whatever the order of import. Not covered: that what st
 from __future__ import annotations
 
 from fractions import Fraction
+from math import lcm
 
 from pipelines.recipe import Balance, Mix, Sample, rule_name
 from toolkit.errors import QueryError
@@ -69,8 +70,7 @@ def share_out(n: int, sizes: list[int]) -> list[int]:
 
     The shares add up to `min(n, sum(sizes))`.
     """
-    total = sum(sizes)
-    return list(sizes) if n >= total else _apportioned(n, [Fraction(size, total) for size in sizes])
+    return list(sizes) if n >= sum(sizes) else _apportioned(n, sizes)
 
 
 def _mixed(rule: Mix, sizes: list[Size]) -> list[int]:
@@ -83,18 +83,24 @@ def _mixed(rule: Mix, sizes: list[Size]) -> list[int]:
         raise QueryError(f"no trajectory that is left has {rule.mix.by} {missing[0]!r}; there are {found}")
     most = min((there[value] // share for value, share in shares.items() if value in there), default=0)
     total = most if rule.mix.n is None else min(most, rule.mix.n)
-    quota = dict(zip(shares, _apportioned(total, list(shares.values())), strict=True))
+    quota = dict(zip(shares, _apportioned(total, _whole(list(shares.values()))), strict=True))
     return [quota.get(value, 0) if value is not None else 0 for value, _ in sizes]
 
 
-def _apportioned(n: int, shares: list[Fraction]) -> list[int]:
-    """Whole numbers that add up to `n`, each next to its share of it (which add up to 1); ties go to earlier ones."""
-    ideal = [n * share for share in shares]
-    whole = [int(part) for part in ideal]
-    by_remainder = sorted(range(len(shares)), key=lambda index: (whole[index] - ideal[index], index))
-    for index in by_remainder[: n - sum(whole)]:
-        whole[index] += 1
-    return whole
+def _whole(shares: list[Fraction]) -> list[int]:
+    """Whole numbers in the same proportion."""
+    common = lcm(*(share.denominator for share in shares))
+    return [int(share * common) for share in shares]
+
+
+def _apportioned(n: int, weights: list[int]) -> list[int]:
+    """Whole numbers that add up to `n`, each next to its weight's part of it; ties go to earlier ones."""
+    total = sum(weights)
+    parts = [n * weight // total for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda index: (-(n * weights[index] % total), index))
+    for index in by_remainder[: n - sum(parts)]:
+        parts[index] += 1
+    return parts
 
 
 def _seed(rule: Quota) -> int:
