@@ -6,6 +6,7 @@
       - dedup: {by: trajectory, keep: first}
       - best_of: {per_task: 2, order_by: [n_steps, completion_tokens]}
       - mask_steps: "error_kind <> 'none'"
+      - review: {require: accepted}
       - sample: {n: 2000, by: dataset, seed: 0}
 
 A step `use: other.yaml` stands for the steps of that recipe; `within: NAME` for what a selection in the lake keeps.
@@ -75,9 +76,27 @@ class BestOf(_Strict):
 
 
 class MaskSteps(_Strict):
-    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped."""
+    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped.
+
+    There is also the column `review_verdict`, what people say of a step: correct, wrong, unsure or null.
+    """
 
     mask_steps: Annotated[str, Field(min_length=1)]
+
+
+class ReviewOptions(_Strict):
+    """What people must have said."""
+
+    require: Literal["accepted"]
+    """More people accept the trajectory as a whole than reject it; `unsure` does not count, a tie is not accepted."""
+    project: Annotated[str, Field(min_length=1)] | None = None
+    """Only words of this review project. None: of all."""
+
+
+class Review(_Strict):
+    """Keep what people accepted."""
+
+    review: ReviewOptions
 
 
 class SampleOptions(_Strict):
@@ -167,12 +186,13 @@ class Within(_Strict):
     within: Annotated[str, Field(min_length=1)]
 
 
-Rule = Where | Dedup | BestOf | MaskSteps | Sample | Mix | Balance | MaxTokens | Within
+Rule = Where | Dedup | BestOf | MaskSteps | Review | Sample | Mix | Balance | MaxTokens | Within
 RULES: dict[str, type[Rule]] = {
     "where": Where,
     "dedup": Dedup,
     "best_of": BestOf,
     "mask_steps": MaskSteps,
+    "review": Review,
     "sample": Sample,
     "mix": Mix,
     "balance": Balance,

@@ -35,14 +35,12 @@ def test_every_rule_of_the_guide_is_read_in_order() -> None:
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.yaml")), ids=str)
 def test_every_checked_in_recipe_parses(path: Path) -> None:
-    """A recipe has `stages` for `toolkit run`, `steps` for `toolkit filter`, or settings for `toolkit train`."""
+    """A recipe has `stages` for `toolkit run`, `steps` for `toolkit filter`, or a `method` for `toolkit train`."""
     text = path.read_text()
-    if "\nstages:\n" in text:
-        assert load_run(path).stages
-    elif "\nsteps:\n" in text:
-        assert load_recipe(path).steps
-    else:
+    if "\nmethod:" in text:
         assert load_yaml_as(TrainSettings, path)
+    else:
+        assert load_run(path).stages if "\nstages:\n" in text else load_recipe(path).steps
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from toolkit.chat import ChatEncoder, Turn
 from toolkit.contracts import Passage, Tool
@@ -82,9 +82,13 @@ def _tools() -> list[Tool]:
 
 
 def _random_model(tokenizer: Any, seed: int) -> Any:
-    """About a million weights; widths as in the probes of tiny agents."""
+    """About a million weights; widths as in the probes of tiny agents.
+
+    The layers are Qwen2's, with biases of queries, keys and values, by the name of Llama: for models called qwen2
+    transformers 5 replaces any other tokenizer's rules of splitting by Qwen2's own, whatever tokenizer.json says.
+    """
     torch.manual_seed(seed)
-    config: Any = Qwen2Config(
+    config: Any = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=384,
@@ -93,10 +97,11 @@ def _random_model(tokenizer: Any, seed: int) -> Any:
         num_key_value_heads=4,
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=True,
+        attention_bias=True,
         initializer_range=0.06,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         dtype="float32",
     )
-    return Qwen2ForCausalLM(config)
+    return LlamaForCausalLM(config)
