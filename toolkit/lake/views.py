@@ -19,6 +19,7 @@ import duckdb
 from schemas import TABLES, Table
 from schemas.tables import LINKS
 from toolkit.lake.contamination_view import CONTAMINATION
+from toolkit.lake.difficulty import with_difficulty
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.judge_views import steps_judged, trajectories_judged
 from toolkit.lake.literal import literal
@@ -104,7 +105,8 @@ def create_views(
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
-    connection.execute(f"CREATE VIEW trajectories_scored AS {trajectories_judged(TRAJECTORIES_SCORED)}")
+    scored = with_difficulty(trajectories_judged(TRAJECTORIES_SCORED))
+    connection.execute(f"CREATE VIEW trajectories_scored AS {scored}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW contamination AS {CONTAMINATION}")
