@@ -15,7 +15,7 @@ from toolkit.errors import InputError, RunError
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.transformers_local import TransformersLLM
 from trainers.sft.checkpoints import damage, newest_whole
-from trainers.sft.models import save_merged
+from trainers.sft.merging import save_merged
 from trainers.sft.rows import as_table
 from trainers.sft.run import Primer, memory_advice, train_rows
 from trainers.sft.settings import TrainSettings
@@ -71,12 +71,12 @@ def test_training_learns_and_says_so(workshop: Workshop) -> None:
 
 
 def test_an_adapter_speaks_through_the_backend_as_its_merged_model_does(workshop: Workshop) -> None:
-    out, merged = workshop.place(), workshop.place()
+    out = workshop.place()
     result = run(workshop, LORA, out)
     assert {path.name for path in out.glob("adapter_*")} == {"adapter_config.json", "adapter_model.safetensors"}
     adapted = answers(LocalModel(str(workshop.base), out))
     assert adapted != answers(LocalModel(str(workshop.base)))
-    save_merged(result.trained, workshop.tokenizer, merged)
+    merged = save_merged(result.trained, workshop.tokenizer, out)
     assert answers(LocalModel(str(merged))) == adapted
 
 

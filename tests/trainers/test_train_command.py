@@ -1,12 +1,15 @@
 import json
 import os
+import shutil
 import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from episodes import Fill, episode
+from safetensors.torch import load_file
 from sft_rows import Workshop
 
 from pipelines.filter import filter_lake
@@ -74,6 +77,46 @@ def test_a_student_is_trained_and_the_lake_knows_from_what(
         assert fact in card
 
 
+def test_a_finished_training_is_merged_without_training_again(
+    train: Command, lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--merge") == 0
+    adapter, merged = train.out / "adapter_model.safetensors", train.out / "merged"
+    trained_at, weights = adapter.stat().st_mtime_ns, load_file(merged / "model.safetensors")
+    shutil.rmtree(merged)
+    capsys.readouterr()
+    for _ in range(2):
+        assert train("--merge", "--json") == 0
+        assert json.loads(capsys.readouterr().out) == {"out": str(train.out), "merged": str(merged)}
+        again = load_file(merged / "model.safetensors")
+        assert again.keys() == weights.keys()
+        assert all(torch.equal(again[name], tensor) for name, tensor in weights.items())
+    assert adapter.stat().st_mtime_ns == trained_at
+    assert lake.sql("SELECT count(*) FROM runs WHERE kind = 'train'").fetchall() == [(1,)]
+
+
+def test_a_merge_that_fails_says_why_and_can_be_repeated(train: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    merged = train.out / "merged"
+    assert train() == 0
+    merged.write_text("mine")
+    assert train("--merge") == 1
+    assert f"the student in {train.out} is whole, but {merged} cannot be written: " in said(capsys)
+    assert merged.read_text() == "mine"
+    merged.unlink()
+    assert train("--merge") == 0
+    adapter = train.out / "adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:-100])
+    assert train("--merge") == 2
+    assert f"cannot load the adapter in {train.out}: " in said(capsys)
+    assert train("--merge", "--seed", "9") == 2
+    assert f"{train.out} holds another training: seed was 0, is 9" in said(capsys)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """The messages, in one line."""
+    return " ".join(capsys.readouterr().err.split())
+
+
 def test_a_later_run_of_the_student_keeps_its_lineage(train: Command, lake: Lake) -> None:
     assert train() == 0
     query = "SELECT * FROM models WHERE name LIKE '%student'"
@@ -123,6 +166,7 @@ def test_after_ctrl_c_the_same_command_goes_on(train: Command, lake: Lake, capsy
         (["--kind", "cot"], "--kind cot: the selection 'v1' keeps 12 of agent"),
         (["--validation-share", "0.01"], "there must be questions on both sides"),
         (["--batch-size", "0"], "--batch-size: "),
+        (["--method", "full", "--merge"], "--merge is for method lora; method full leaves a model without adapter"),
         (["--max-tokens", "3"], "no row of the selection 'v1' can be trained on"),
     ],
 )

@@ -19,6 +19,8 @@ from schemas.identity import model_id
 from toolkit.contracts import Identity
 from toolkit.errors import InputError
 
+GENERATION_SETTINGS = "generation_config.json"
+"""Of a model; beside an adapter, those that training gave it: which tokens end its texts."""
 DECIDING = (
     "config.json",
     "adapter_config.json",
@@ -30,7 +32,7 @@ DECIDING = (
     "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",
-    "generation_config.json",
+    GENERATION_SETTINGS,
     "chat_template*",
 )
 PLACES = ("_name_or_path", "base_model_name_or_path")
