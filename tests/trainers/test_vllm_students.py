@@ -18,23 +18,34 @@ from toolkit.dialects import load_dialect
 
 pytestmark = pytest.mark.service
 
-NUMBERS = (12, 35, 48, 71)
+LETTERS = "kbtq"
+PROMPT = "Answer with Python.\n"
+"""The students' system prompt here: one token is one character, and two cores have to read them all."""
 SETTINGS = """
 lora_r: 16
 lora_alpha: 32
 packing: false
 batch_size: 4
 micro_batch: 4
-epochs: 120
-learning_rate: 0.01
+epochs: 90
+optimizer: muon
+muon_learning_rate: 0.02
+schedule: wsd
 """
 """Enough to know the questions by heart: the likeliest token is then far ahead of the next, and no rounding decides."""
 DIALECT = load_dialect("codeact")
-TURNS = (
-    DIALECT.render("I add it to itself.", "x = {n} + {n}\nprint(x)"),
-    DIALECT.render("That is it.", "final_answer(x)"),
-)
+TURNS = (DIALECT.render("Count.", "x = ord('?') - 96\nprint(x)"), DIALECT.render("Done.", "final_answer(x)"))
 CHAT = "/chat/completions"
+
+
+def question(letter: str) -> str:
+    """So much of it that the student cannot miss it."""
+    return f"{letter * 24}?"
+
+
+def place_of(letter: str) -> int:
+    """Its number in the alphabet."""
+    return ord(letter) - 96
 
 
 @dataclass(frozen=True)
@@ -44,38 +55,42 @@ class Student:
     base: Path
     adapter: Path
     merged: Path
-    tasks: Path
-    lake: Path
+    place: Path
+
+    @property
+    def data(self) -> list[str]:
+        return ["--tasks", str(self.place / "tasks.json"), "--sandbox", "unsafe", *self.lake]
+
+    @property
+    def lake(self) -> list[str]:
+        return ["--lake", str(self.place / "lake")]
 
     def evaluate(self, name: str, *model: str) -> Lake:
-        given = ["--tasks", str(self.tasks), "--lake", str(self.lake), "--name", name, "--sandbox", "unsafe"]
-        assert run(["evaluate", *given, "--completion-tokens", "80", "--model", *model]) == 0
-        return open_lake(self.lake)
+        given = ["--templates", str(self.place / "prompts"), "--name", name, "--completion-tokens", "80"]
+        assert run(["evaluate", *self.data, *given, "--model", *model]) == 0
+        return open_lake(self.place / "lake")
 
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
     """Trained by the commands that people use."""
     place = tmp_path_factory.mktemp("student")
-    made = Student(
-        make_tiny_model(place / "base", teachable=True),
-        place / "adapter",
-        place / "adapter" / "merged",
-        place / "tasks.json",
-        place / "lake",
-    )
-    examples = [{"id": n, "question": f"Twice {n}?", "answer": 2 * n} for n in NUMBERS]
-    made.tasks.write_text(json.dumps({"metadata": {"dataset_info": {"name": "sums"}}, "examples": examples}))
-    (place / "teacher.json").write_text(json.dumps([turn.replace("{n}", str(n)) for n in NUMBERS for turn in TURNS]))
+    base, adapter = make_tiny_model(place / "base", teachable=True), place / "adapter"
+    made = Student(base, adapter, adapter / "merged", place)
+    examples = [{"id": letter, "question": question(letter), "answer": place_of(letter)} for letter in LETTERS]
+    (place / "tasks.json").write_text(json.dumps({"metadata": {"dataset_info": {"name": "abc"}}, "examples": examples}))
+    replies = [turn.replace("?", letter) for letter in LETTERS for turn in TURNS]
+    (place / "teacher.json").write_text(json.dumps(replies))
     (place / "recipe.yaml").write_text("name: v1\nsteps:\n  - where: correct\n")
     (place / "train.yaml").write_text(SETTINGS)
-    lake = ["--lake", str(made.lake)]
-    teacher = ["--teacher", f"scripted:{place / 'teacher.json'}", "--in-flight", "1", "--no-ftp", "--sandbox", "unsafe"]
-    assert run(["generate", "--tasks", str(made.tasks), *teacher, *lake]) == 0
-    assert run(["score", *lake]) == 0
-    assert run(["filter", str(place / "recipe.yaml"), *lake]) == 0
-    training = ["--selection", "v1", "--base", str(made.base), "--config", str(place / "train.yaml"), "--merge"]
-    assert run(["train", *training, "--out", str(made.adapter), *lake]) == 0
+    (place / "prompts").mkdir()
+    (place / "prompts" / "codeact_student.jinja").write_text(PROMPT)
+    teacher = ["--teacher", f"scripted:{place / 'teacher.json'}", "--in-flight", "1", "--no-ftp"]
+    assert run(["generate", *made.data, *teacher]) == 0
+    assert run(["score", *made.lake]) == 0
+    assert run(["filter", str(place / "recipe.yaml"), *made.lake]) == 0
+    settings = ["--config", str(place / "train.yaml"), "--prompts", str(place / "prompts"), "--merge"]
+    assert run(["train", "--selection", "v1", "--base", str(base), "--out", str(adapter), *settings, *made.lake]) == 0
     return made
 
 
@@ -102,10 +117,10 @@ def test_an_adapter_answers_through_vllm_as_through_transformers(student: Studen
     local = student.evaluate("local", f"hf:{student.base}", "--adapter", str(student.adapter))
     assert said(served, "served") == said(local, "local")
     answers = [(len(turns), answer, correct) for _, turns, answer, correct in said(local, "local")]
-    assert sorted(answers) == [(2, str(2 * n), True) for n in NUMBERS]
+    assert sorted(answers) == sorted((2, str(place_of(letter)), True) for letter in LETTERS)
     # That is the adapter's doing.
     bare = student.evaluate("bare", "openai:tiny", "--base-url", url, "--max-steps", "1")
-    assert [correct for *_, correct in said(bare, "bare")] == [False] * len(NUMBERS)
+    assert [correct for *_, correct in said(bare, "bare")] == [False] * len(LETTERS)
 
 
 def test_sag_asks_vllm_for_eight_actions_in_one_request_a_step(student: Student, url: str) -> None:
@@ -115,28 +130,28 @@ def test_sag_asks_vllm_for_eight_actions_in_one_request_a_step(student: Student,
     turns = [turn for _, turns, _, correct in said(lake, "sag") for turn in turns if correct]
     rows = lake.sql("SELECT count(*), sum(chosen::INT) FROM candidates GROUP BY trajectory_id, step_index").fetchall()
     assert rows == [(8, 1)] * len(turns)
-    assert len(turns) == asked == 2 * len(NUMBERS)
+    assert len(turns) == asked == 2 * len(LETTERS)
 
 
 @pytest.mark.parametrize("form", ["adapter", "merged"])
 def test_vllm_ends_a_students_turn_without_being_given_a_stop_string(
     form: str, student: Student, url: str, tmp_path: Path
 ) -> None:
-    question = {
+    asked = {
         "messages": [
-            {"role": "system", "content": DIALECT.student_prompt([])},
-            {"role": "user", "content": DIALECT.task_turn("Twice 48?")},
+            {"role": "system", "content": PROMPT.strip()},
+            {"role": "user", "content": DIALECT.task_turn(question("t"))},
         ],
         "temperature": 0,
         "max_tokens": 200,
     }
     if form == "adapter":
-        choice = post(url + CHAT, {"model": "tiny-adapted", **question})
+        choice = post(url + CHAT, {"model": "tiny-adapted", **asked})
     else:
         with vllm_server(student.merged, None, tmp_path / "vllm.log") as merged_url:
-            choice = post(merged_url + CHAT, {"model": "tiny", **question})
+            choice = post(merged_url + CHAT, {"model": "tiny", **asked})
     assert choice["finish_reason"] == "stop"
-    assert choice["message"]["content"] == TURNS[0].replace("{n}", "48")
+    assert choice["message"]["content"] == TURNS[0].replace("?", "t")
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:

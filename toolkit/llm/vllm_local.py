@@ -59,7 +59,9 @@ class VLLMLocal:
                 engine: AsyncLLM = self._engine or await asyncio.to_thread(self._start)
                 self._engine = engine
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
-                self._chat = encoder_of(self.name, engine.get_tokenizer())
+                tokenizer = engine.get_tokenizer()
+                self._local.check_tokenizer(tokenizer)
+                self._chat = encoder_of(self.name, tokenizer)
 
     def _start(self) -> AsyncLLM:
         settings: dict[str, Any] = {"model": self._local.source, "dtype": self._dtype}

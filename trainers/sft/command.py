@@ -148,7 +148,7 @@ def resolve(config: Path | None, given: dict[str, Any]) -> TrainSettings:
 def _merge_again(out: Path, base: str, settings: TrainSettings, tokenizer: Any, json: bool) -> None:
     """What `--merge` does where nothing is left to train."""
     from trainers.sft.merging import merge_saved
-    from trainers.sft.run import main_process_first, quiet
+    from trainers.sft.run import main_process_first, part, quiet
 
     with main_process_first() as is_main:
         if is_main:
@@ -157,6 +157,7 @@ def _merge_again(out: Path, base: str, settings: TrainSettings, tokenizer: Any, 
             note(f"{out} holds this training, and it is done; merged into {merged}")
             if json:
                 print_json({"out": str(out), "merged": str(merged)})
+    part()
 
 
 def _say_plan(numbers: dict[str, object], json: bool) -> None:

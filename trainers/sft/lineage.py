@@ -29,7 +29,7 @@ from trainers.sft.card import write_card
 from trainers.sft.checkpoints import begin, withdraw, write_record
 from trainers.sft.merging import save_merged
 from trainers.sft.rows import plan
-from trainers.sft.run import TrainResult, main_process_first, processes, quiet, train_rows
+from trainers.sft.run import TrainResult, main_process_first, part, processes, quiet, train_rows
 from trainers.sft.settings import TrainSettings
 
 Kind = Literal["agent", "cot", "cot_rag"]
@@ -202,6 +202,7 @@ def train(
         if merge:
             with quiet():
                 save_merged(result.trained, prepared.tokenizer, out)
+    part()
     return result
 
 

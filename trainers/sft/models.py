@@ -9,7 +9,7 @@ import orjson
 import torch
 from peft import LoraConfig
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from toolkit.errors import InputError
 from toolkit.llm.local_weights import GENERATION_SETTINGS, LocalModel
@@ -36,6 +36,11 @@ def load_base(base: str, settings: TrainSettings) -> Any:
         model = AutoModelForCausalLM.from_pretrained(local.source, revision=local.hub_revision, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"cannot load {base}: {str(error).strip().partition(chr(10))[0]}") from error
+    # Only which tokens end a text. Sampling habits of the base would be applied to the student by servers, behind a
+    # request's back, and transformers refuses to save some that were published.
+    settings_of: Any = GenerationConfig
+    known = model.generation_config
+    model.generation_config = settings_of(eos_token_id=known.eos_token_id, pad_token_id=known.pad_token_id)
     return model
 
 
@@ -65,9 +70,7 @@ def adapter_config(settings: TrainSettings) -> LoraConfig | None:
 def write_end_tokens(directory: Path, known: int | list[int] | None, turn_end: int) -> None:
     """Let the generation settings in `directory` name `turn_end` beside the end tokens `known` of the model.
 
-    Servers end texts there without being told; a base that was never a chat model ends them elsewhere. Written into
-    the file, because transformers would refuse to save settings that were changed and, as published, contradict
-    themselves.
+    Servers end texts there without being told; a base that was never a chat model ends them elsewhere.
     """
     path = directory / GENERATION_SETTINGS
     found = orjson.loads(path.read_bytes()) if path.is_file() else {}

@@ -137,6 +137,13 @@ def main_process_first() -> Iterator[bool]:
         yield bool(state.is_main_process)
 
 
+def part() -> None:
+    """Let the processes of a training go, all at once: one that ended alone was seen to abort in its last moment."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def _trainer(
     planned: Plan,
     validation: pa.Table | None,

@@ -43,6 +43,7 @@ def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
     quiet.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(local.source, revision=local.hub_revision)
+        local.check_tokenizer(tokenizer)
         model: Any = AutoModelForCausalLM.from_pretrained(
             local.source, revision=local.hub_revision, dtype=_dtype(dtype, place)
         )
@@ -53,7 +54,7 @@ def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
         if local.adapter is not None:
             model = _with_adapter(model, local)
         model.to(place).eval()
-    except MissingExtraError:
+    except (InputError, MissingExtraError):
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
