@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts crash services bench clean
+.PHONY: demo demo-quick test lint types contracts crash services bench clean
 
 demo: $(STAMP)
 	$(BIN)/toolkit demo
+
+# The same without students.
+demo-quick: $(STAMP)
+	$(BIN)/toolkit demo --quick
 
 test: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -20,7 +24,7 @@ test: $(STAMP)
 crash: $(STAMP)
 	$(BIN)/pytest -m slow tests
 
-# Real servers: vLLM on the CPU, in an environment that is made once in TOOLKIT_SERVICE_DIR (3.5 GB).
+# Real servers: vLLM on the CPU and Label Studio, in environments that are made once in TOOLKIT_SERVICE_DIR (4.5 GB).
 services: $(STAMP)
 	$(BIN)/pytest -m service tests
 

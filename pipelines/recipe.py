@@ -6,6 +6,7 @@
       - dedup: {by: trajectory, keep: first}
       - best_of: {per_task: 2, order_by: [n_steps, completion_tokens]}
       - mask_steps: "error_kind <> 'none'"
+      - review: {require: accepted}
       - sample: {n: 2000, by: dataset, seed: 0}
 
 Invariant: an unknown key, step or value is an error that names its line.
@@ -65,9 +66,27 @@ class BestOf(_Strict):
 
 
 class MaskSteps(_Strict):
-    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped."""
+    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped.
+
+    There is also the column `review_verdict`, what people say of a step: correct, wrong, unsure or null.
+    """
 
     mask_steps: Annotated[str, Field(min_length=1)]
+
+
+class ReviewOptions(_Strict):
+    """What people must have said."""
+
+    require: Literal["accepted"]
+    """More people accept the trajectory as a whole than reject it; `unsure` does not count, a tie is not accepted."""
+    project: Annotated[str, Field(min_length=1)] | None = None
+    """Only words of this review project. None: of all."""
+
+
+class Review(_Strict):
+    """Keep what people accepted."""
+
+    review: ReviewOptions
 
 
 class SampleOptions(_Strict):
@@ -85,12 +104,13 @@ class Sample(_Strict):
     sample: SampleOptions
 
 
-Rule = Where | Dedup | BestOf | MaskSteps | Sample
+Rule = Where | Dedup | BestOf | MaskSteps | Review | Sample
 RULES: dict[str, type[Rule]] = {
     "where": Where,
     "dedup": Dedup,
     "best_of": BestOf,
     "mask_steps": MaskSteps,
+    "review": Review,
     "sample": Sample,
 }
 

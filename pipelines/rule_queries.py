@@ -6,7 +6,7 @@ broken by dataset, position and id, never by the order in which files were read.
 
 from __future__ import annotations
 
-from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample
+from pipelines.recipe import BestOf, Dedup, MaskSteps, Review, Rule, Sample
 from toolkit.lake.literal import literal
 from toolkit.lake.predicate import Predicate
 
@@ -79,6 +79,21 @@ def best_of_query(rule: BestOf) -> str:
         WHERE place > {options.per_task}"""
 
 
+def review_query(rule: Review) -> str:
+    """Rows that not more people accept than reject, with how many said what."""
+    only = "" if rule.review.project is None else f"AND project = {literal(rule.review.project)}"
+    return f"""
+        SELECT trajectory_id, NULL AS nearest_kept_id,
+               json_object('accepted', coalesce(accepted, 0), 'rejected', coalesce(rejected, 0),
+                           'unsure', coalesce(unsure, 0))::VARCHAR AS evidence
+        FROM alive LEFT JOIN (
+            SELECT trajectory_id, count(*) FILTER (verdict = 'accepted') AS accepted,
+                   count(*) FILTER (verdict = 'rejected') AS rejected, count(*) FILTER (verdict = 'unsure') AS unsure
+            FROM reviews WHERE step_index IS NULL {only} GROUP BY 1
+        ) USING (trajectory_id)
+        WHERE coalesce(accepted, 0) <= coalesce(rejected, 0)"""
+
+
 def stratum_of(rule: Sample) -> str:
     """The expression whose values are the strata."""
     return f"CAST({rule.sample.by} AS VARCHAR)" if rule.sample.by else "'all'"
@@ -100,7 +115,7 @@ def sample_query(rule: Sample) -> str:
 def mask_query(rule: MaskSteps) -> str:
     """INSERT of the steps to mask that no earlier rule masked; its parameter is the rule's label."""
     return f"""
-        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps {STILL_IN}
+        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps_reviewed {STILL_IN}
         ANTI JOIN masks USING (trajectory_id, step_index) WHERE (\n{rule.mask_steps}\n)"""
 
 

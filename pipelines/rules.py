@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from pipelines.recipe import BestOf, Dedup, MaskSteps, Rule, Sample, Where, rule_name
+from pipelines.recipe import BestOf, Dedup, MaskSteps, Review, Rule, Sample, Where, rule_name
 from pipelines.rule_queries import (
     best_of_query,
     dedup_query,
     mask_query,
     order_columns,
+    review_query,
     sample_query,
     stratum_of,
     where_query,
@@ -65,7 +66,11 @@ class Funnel:
                 if isinstance(rule, Where):
                     parse_predicate(self.connection, rule.where, "trajectories_scored")
                 elif isinstance(rule, MaskSteps):
-                    parse_predicate(self.connection, rule.mask_steps, "steps")
+                    predicate = parse_predicate(self.connection, rule.mask_steps, "steps_reviewed")
+                    if "review_verdict" in predicate.columns:
+                        self._need_reviews("step_index IS NOT NULL", None)
+                elif isinstance(rule, Review):
+                    self._need_reviews("step_index IS NULL", rule.review.project)
             except QueryError as error:
                 raise QueryError(f"step {label}: {error}") from error
             for column in order_columns(rule):
@@ -85,6 +90,8 @@ class Funnel:
             query = dedup_query(rule)
         elif isinstance(rule, BestOf):
             query = best_of_query(rule)
+        elif isinstance(rule, Review):
+            query = review_query(rule)
         else:
             query = self._sample_sql(rule)
             if rule.sample.n > before:
@@ -94,6 +101,19 @@ class Funnel:
     def count(self, table: str) -> int:
         """Rows of one of the funnel's tables."""
         return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+    def _need_reviews(self, which: str, project: str | None) -> None:
+        """See that there is a verdict of the kind that the rule asks for.
+
+        Without one, the rule would drop everything or mask nothing, which nobody means.
+        """
+        query = f"SELECT DISTINCT project FROM reviews WHERE verdict IS NOT NULL AND {which} ORDER BY 1"
+        projects = [str(row[0]) for row in self.connection.execute(query).fetchall()]
+        if not projects:
+            what = "a whole trajectory" if "NOT" not in which else "a step"
+            raise QueryError(f"the lake holds no review of {what}; `toolkit review pull --project TITLE` brings them")
+        if project is not None and project not in projects:
+            raise QueryError(f"there is no review of the project {project!r}; there are {', '.join(projects)}")
 
     def _drop(self, query: str, label: str) -> int:
         """Move the rows that `query` names (trajectory_id, evidence, nearest_kept_id) from alive to dropped."""

@@ -17,8 +17,8 @@ from cyclopts import Argument
 
 from toolkit.cli.main import COMMANDS, command_app
 
-NO_STAGES = ("run", "demo", "grade")
-"""Commands that no stage can be: they run stages themselves, or read standard input."""
+NO_STAGES = ("run", "demo", "grade", "review")
+"""Commands that no stage can be: they run stages themselves, read standard input, or wait for people."""
 OWN_OPTIONS = ("lake", "json", "dry_run")
 """What the recipe or the command line says for all stages at once."""
 INPUTS = {

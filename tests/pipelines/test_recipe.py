@@ -5,6 +5,8 @@ import pytest
 from pipelines.recipe import Where, load_recipe, parse_recipe, rule_name
 from pipelines.run_recipe import load_run
 from toolkit.errors import InputError, RecipeError
+from toolkit.recipe_text import load_yaml_as
+from trainers.sft.settings import TrainSettings
 
 GOOD = """\
 name: v1
@@ -26,8 +28,12 @@ def test_every_rule_of_the_guide_is_read_in_order() -> None:
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.yaml")), ids=str)
 def test_every_checked_in_recipe_parses(path: Path) -> None:
-    """A recipe has `stages` for `toolkit run` or `steps` for `toolkit filter`."""
-    assert load_run(path).stages if "\nstages:\n" in path.read_text() else load_recipe(path).steps
+    """A recipe has `stages` for `toolkit run`, `steps` for `toolkit filter`, or a `method` for `toolkit train`."""
+    text = path.read_text()
+    if "\nmethod:" in text:
+        assert load_yaml_as(TrainSettings, path)
+    else:
+        assert load_run(path).stages if "\nstages:\n" in text else load_recipe(path).steps
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ COMMANDS: dict[str, Command] = {
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
+    "review": Command(
+        "Main road", "pipelines.review.commands:review_app", "let people review trajectories in Label Studio"
+    ),
     "publish": Command(
         "Main road", "pipelines.publish.command:publish_command", "put a selection or a model on the Hub"
     ),

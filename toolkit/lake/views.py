@@ -66,6 +66,26 @@ LEFT JOIN (
 tasks without gold answer, the environment's own reward; null where neither decided.
 Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
+VERDICTS = """
+SELECT trajectory_id, step_index,
+       count(*) FILTER (verdict IN ('accepted', 'correct')) AS pro,
+       count(*) FILTER (verdict IN ('rejected', 'wrong')) AS contra,
+       count(*) FILTER (verdict = 'unsure') AS unsure,
+       CASE WHEN pro > contra THEN if(step_index IS NULL, 'accepted', 'correct')
+            WHEN contra > pro THEN if(step_index IS NULL, 'rejected', 'wrong') ELSE 'unsure' END AS review_verdict
+FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index
+"""
+"""What people say, over all projects: the majority of those who are sure, and `unsure` where there is none."""
+
+STEPS_REVIEWED = """
+SELECT s.*, v.review_verdict FROM steps s
+LEFT JOIN (
+    SELECT trajectory_id, step_index, first(review_verdict) AS review_verdict FROM verdicts
+    WHERE step_index IS NOT NULL GROUP BY ALL
+) v USING (trajectory_id, step_index)
+"""
+"""Steps with people's verdict; null where nobody gave one."""
+
 
 def create_views(
     connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], proven: Proven | None
@@ -82,6 +102,8 @@ def create_views(
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
+    connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
+    connection.execute(f"CREATE VIEW steps_reviewed AS {STEPS_REVIEWED}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:

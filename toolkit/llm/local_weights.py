@@ -41,7 +41,7 @@ PLACES = ("_name_or_path", "base_model_name_or_path")
 
 
 TINY = "tiny"
-"""Name of the model that comes with the toolkit: a Qwen2 of a million weights that can read and quote (made by
+"""Name of the model that comes with the toolkit: a Llama of a million weights that can read and quote (made by
 `python -m trainers.tiny`, in `docs/tiny-students.md`)."""
 SHIPPED = Path(__file__).parent / "tiny"
 

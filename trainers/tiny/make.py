@@ -10,20 +10,21 @@ Why these settings: docs/decisions.md. Muon: Jordan et al. 2024.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from toolkit.chat import ChatEncoder, Turn
 from toolkit.contracts import Passage, Tool
 from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tools import web_search
 from trainers.sft.rows import as_table
-from trainers.sft.run import TrainResult, train_rows
+from trainers.sft.run import Primer, TrainResult, train_rows
 from trainers.sft.settings import TrainSettings
 from trainers.tiny.copying import Chat, copying_chat
 from trainers.tiny.reading import reading_chats
@@ -31,9 +32,13 @@ from trainers.tiny.tokenizer import make_tokenizer
 from trainers.tiny.vocabulary import sample_texts
 
 CONTEXT_TOKENS = 4_096
-LEARNED_TOKENS = 1_400
-COPYING_SHARE = 0.3
-TOKENS_A_CHAT = 253
+LEARNED_TOKENS = 1_600
+COPYING_FIRST = 300
+"""Batches of copying before all reading: to look back comes first."""
+COPYING_SHARE = 0.2
+"""Of the batches behind them."""
+COPYING_CHATS = 12_000
+TOKENS_A_READING = 248
 """Measured; says how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
@@ -55,19 +60,16 @@ SETTINGS = TrainSettings(
 def make_base(out: Path, *, tokens: int, seed: int = 0) -> TrainResult:
     """Make the model in `out`; about `tokens` are read."""
     tokenizer = make_tokenizer(sample_texts(), _tools(), n_tokens=LEARNED_TOKENS, context_tokens=CONTEXT_TOKENS)
-    encoder = ChatEncoder(tokenizer)
-    chats = list(islice(pretraining_chats(seed), tokens // TOKENS_A_CHAT))
-    encoded = encoder.rows([_turns(chat) for chat in chats])
-    rows = as_table(row for found in encoded if isinstance(found, list) for row in found)
-    return train_rows(rows, None, tokenizer, _random_model(tokenizer, seed), SETTINGS, out)
-
-
-def pretraining_chats(seed: int) -> Iterator[Chat]:
-    """What the base reads, without end."""
     draw = random.Random(f"pretraining {seed}")
-    reading = reading_chats(draw)
-    while True:
-        yield copying_chat(draw) if draw.random() < COPYING_SHARE else next(reading)
+    copying = _rows(tokenizer, (copying_chat(draw) for _ in range(COPYING_CHATS)))
+    reading = _rows(tokenizer, islice(reading_chats(draw), int(tokens * (1 - COPYING_SHARE)) // TOKENS_A_READING))
+    primer = Primer(copying, COPYING_FIRST, COPYING_SHARE)
+    return train_rows(reading, None, tokenizer, _random_model(tokenizer, seed), SETTINGS, out, primer=primer)
+
+
+def _rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:
+    encoded = ChatEncoder(tokenizer).rows([_turns(chat) for chat in chats])
+    return as_table(row for found in encoded if isinstance(found, list) for row in found)
 
 
 def _turns(chat: Chat) -> list[Turn]:
@@ -80,9 +82,13 @@ def _tools() -> list[Tool]:
 
 
 def _random_model(tokenizer: Any, seed: int) -> Any:
-    """About a million weights; widths as in the probes of tiny agents."""
+    """About a million weights; widths as in the probes of tiny agents.
+
+    The layers are Qwen2's, with biases of queries, keys and values, by the name of Llama: for models called qwen2
+    transformers 5 replaces any other tokenizer's rules of splitting by Qwen2's own, whatever tokenizer.json says.
+    """
     torch.manual_seed(seed)
-    config: Any = Qwen2Config(
+    config: Any = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=384,
@@ -91,10 +97,11 @@ def _random_model(tokenizer: Any, seed: int) -> Any:
         num_key_value_heads=4,
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=True,
+        attention_bias=True,
         initializer_range=0.06,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         dtype="float32",
     )
-    return Qwen2ForCausalLM(config)
+    return LlamaForCausalLM(config)

@@ -31,11 +31,15 @@ HABITS = (
 )  # fmt: skip
 """What turns have in common, in the dialect `codeact` and in chains of thought."""
 
-_PIECES = r"\d{1,2}|[A-Z][a-z]*| ?[a-z]+|\n+|[^\sA-Za-z\d]|\s"
-_NAME = re.compile(rf"\b(?:{'|'.join(sorted(SYLLABLES, key=len, reverse=True))})+\b", re.IGNORECASE)
+_ANY = "|".join(sorted(SYLLABLES, key=len, reverse=True))
+_FIRST = "|".join(syllable.capitalize() for syllable in sorted(SYLLABLES, key=len, reverse=True))
+_ON = rf"(?=(?:{_ANY})*\b)"
+"""What follows a syllable of a name: more of them, and the name's end."""
+_PIECES = rf"(?:{_FIRST}){_ON}|(?<=[A-Za-z])(?:{_ANY}){_ON}|\d{{1,2}}|[A-Z][a-z]*| ?[a-z]+|\n+|[^\sA-Za-z\d]|\s"
+_NAME = re.compile(rf"\b(?:{_FIRST})(?:{_ANY})*\b")
 _SHORT_LINE = 12
-_SYLLABLE_COUNT = 2_000
-"""How often each syllable is shown: as often as common words are."""
+_SHOWN = 2_000
+"""How often each syllable and each pair of digits is shown: as often as common words are."""
 
 
 def make_tokenizer(texts: Iterable[str], tools: Iterable[Tool], *, n_tokens: int, context_tokens: int) -> Any:
@@ -84,11 +88,13 @@ def _prompt_lines(tools: Iterable[Tool]) -> Iterator[str]:
 
 
 def _words(texts: Iterable[str], fixed: Iterable[str]) -> Iterator[str]:
-    """`texts` without names and fixed strings; then syllables, as they begin a name and as they go on in it."""
+    """`texts` without names and fixed strings; then syllables, as they begin a name and go on in it, and numbers."""
     known = list(fixed)
     for text in texts:
         for string in known:
             text = text.replace(string, "\n")
-        yield _NAME.sub(lambda match: match[0] if match[0].islower() else "", text)
+        yield _NAME.sub("", text)
     for syllable in SYLLABLES:
-        yield f"{syllable.capitalize()}\n" * _SYLLABLE_COUNT
+        yield f"{syllable.capitalize()}{syllable}\n" * _SHOWN
+    for number in [*map(str, range(10)), *(f"{pair:02}" for pair in range(100))]:
+        yield f"{number}\n" * _SHOWN

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 from episodes import Fill, episode
 
 from toolkit.cli.main import COMMANDS, overview, run
@@ -30,7 +31,8 @@ def test_the_overview_names_every_command() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_exists_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, _, function = COMMANDS[name].target.partition(":")
-    assert getattr(importlib.import_module(module), function).__doc__
+    found = getattr(importlib.import_module(module), function)
+    assert found.help if isinstance(found, App) else found.__doc__
     assert run([name, "--help"]) == 0
     assert "Usage: toolkit " + name in capsys.readouterr().out
 

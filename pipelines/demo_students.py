@@ -1,0 +1,120 @@
+"""The second part of `toolkit demo`: students trained from curated trajectories, and compared with their controls.
+
+One teacher answers questions on one world as an agent, by chains of thought, and by chains of thought over passages
+it is shown. From each curated set a student is trained, all of one size, from one base. All are asked the same
+questions: new ones on the world of the training (`test`), and ones on a world none of whose names any of them has
+seen (`ood`). Seeds 1 of Minipedia are used here and nowhere else: settings were chosen on other worlds.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipelines.demo_typing import say, type_command
+from toolkit.errors import MissingExtraError
+from toolkit.lake.lake import open_lake
+from toolkit.llm.local_weights import SHIPPED, TINY
+
+SEED = 1
+SIZE = 20_000
+SPLITS = ("test", "ood")
+QUESTIONS = 250
+SAMPLES = 8
+KINDS = {"agent": 7_000, "cot": 7_000, "cot_rag": 3_000}
+"""Kinds of trajectories, and how many questions the teacher gets of each; a chain of thought opens each agent's."""
+RECIPE = """\
+name: {kind}
+steps:
+  - where: "kind = '{kind}' and role = 'teacher'"
+  - where: "correct and stop_reason = 'final_answer'"
+  - where: "parse_errors = 0"
+  - dedup: {{by: task, keep: first}}
+  - mask_steps: "error_kind <> 'none'"
+"""
+TEACHER = ("--model", "oracle:recall=1", "--slips", "0.1")
+"""An oracle that, as large models do, knows the facts by heart when it thinks without searching."""
+SHOWN = 3
+"""Passages in the prompt of `cot_rag`. An agent's searches show one."""
+TRAINING = SHIPPED / "train.yaml"
+
+
+def check_extras() -> None:
+    """Say at once what is not installed.
+
+    Raises:
+        MissingExtraError: what trains.
+    """
+    if find_spec("trl") is None:
+        raise MissingExtraError("trl", "train", "training students (or leave them out by --quick)")
+
+
+def make_students(out: Path, unsafe: list[str]) -> list[list[str]]:
+    """Train and compare; commands to try next."""
+    lake = out / "lake"
+    say("4. Trajectories to learn from: 7,000 questions on a world of 20,000 articles")
+    _teach(out, lake, unsafe)
+    say("5. Three students: an agent, one that thinks, one that thinks over passages")
+    for kind in KINDS:
+        trained = ["--base", TINY, "--config", TRAINING, "--kind", kind, "--out", out / kind]
+        type_command("train", "--selection", kind, *trained, "--lake", lake)
+    say(f"6. {QUESTIONS} questions of the world they know, {QUESTIONS} of one they have never seen")
+    for split in SPLITS:
+        _examine(out, lake, split, unsafe)
+    type_command("compare", "--baseline", "agent", "--lake", lake, "--html", out / "compare.html", "--overwrite")
+    asking = [
+        "--model",
+        f"hf:{out / 'agent'}",
+        "--prompt",
+        "student",
+        "--index",
+        str(out / "index-ood"),
+        "--passages",
+        "1",
+    ]
+    return [
+        ["ask", _a_question(lake), *asking, *unsafe],
+        ["compare", "--by", "family", "--baseline", "agent", "--lake", str(lake)],
+    ]
+
+
+def _teach(out: Path, lake: Path, unsafe: list[str]) -> None:
+    for split, name in (("train", "index-train"), ("ood", "index-ood")):
+        type_command("index", _world(split), "--embedder", "lexical", "--index", out / name)
+    asked = ["--tasks", _world("train"), "--index", out / "index-train", *TEACHER, "--lake", lake]
+    type_command("generate", "--limit", KINDS["agent"], *asked, "--passages", 1, *unsafe)
+    type_command("generate", "--kind", "cot_rag", "--limit", KINDS["cot_rag"], *asked, "--passages", SHOWN)
+    type_command("score", "--lake", lake)
+    for kind in KINDS:
+        recipe = out / f"{kind}.yaml"
+        recipe.write_text(RECIPE.format(kind=kind))
+        type_command("filter", recipe, "--lake", lake)
+
+
+def _examine(out: Path, lake: Path, split: str, unsafe: list[str]) -> None:
+    """All six ways to answer, on one split."""
+    index = out / ("index-ood" if split == "ood" else "index-train")
+    asked = ["--tasks", _world(split), "--limit", QUESTIONS, "--index", index, "--lake", lake]
+    searching = [*asked, "--passages", 1, *unsafe]
+    agent = ["evaluate", "--model", f"hf:{out / 'agent'}", *searching]
+    thinker = ["evaluate", "--model", f"hf:{out / 'cot'}", "--kind", "cot", *asked]
+    reader = ["evaluate", "--model", f"hf:{out / 'cot_rag'}", "--kind", "cot_rag", "--passages", SHOWN, *asked]
+    voting = ["--samples", SAMPLES, "--temperature", "0.7"]
+    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--completion-tokens", 200, *searching]
+    type_command(*base, "--name", "base, prompted", accept=(0, 1))
+    type_command(*thinker, "--name", "cot")
+    type_command(*reader, "--name", "cot + passages")
+    type_command(*thinker, *voting, "--name", f"cot, vote of {SAMPLES}")
+    type_command(*agent, "--name", "agent")
+    type_command(*agent, "--policy", "sag", "--sag-samples", SAMPLES, "--name", f"agent, sag of {SAMPLES}")
+
+
+def _a_question(lake: Path) -> str:
+    """One of the world that was never seen, which takes more than one search."""
+    asked = "SELECT question FROM evaluated WHERE split = 'ood' AND n_tool_calls > 1 AND correct ORDER BY 1 LIMIT 1"
+    found = open_lake(lake).sql(asked).fetchall()
+    return str(found[0][0]) if found else "QUESTION"
+
+
+def _world(split: str) -> str:
+    return f"minipedia:{split}?seed={SEED}&size={SIZE}"

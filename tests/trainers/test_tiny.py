@@ -1,0 +1,73 @@
+"""The tiny base model: its tokenizer, what it reads, and the one that is shipped."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import islice
+
+import pytest
+
+from toolkit.llm.local_weights import SHIPPED
+from toolkit.tasks.minipedia import SYLLABLES, Minipedia
+from toolkit.tasks.minipedia.names import side_of
+from trainers.tiny.copying import copying_chat
+from trainers.tiny.reading import reading_chats
+
+transformers = pytest.importorskip("transformers")
+TEN_MB = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return transformers.AutoTokenizer.from_pretrained(SHIPPED)
+
+
+@pytest.mark.parametrize("before", ["", " ", "'", "the "])
+def test_a_name_is_its_syllables_wherever_it_stands(tokenizer, before):
+    pieces = tokenizer.tokenize(f"{before}Ladrinva")
+    assert pieces[-3:] == ["La", "drin", "va"]
+
+
+def test_every_syllable_and_every_pair_of_digits_is_one_token(tokenizer):
+    pieces = [*SYLLABLES, *(syllable.capitalize() for syllable in SYLLABLES), *(f"{pair:02}" for pair in range(100))]
+    assert [piece for piece in pieces if piece not in tokenizer.get_vocab()] == []
+
+
+def test_numbers_are_cut_from_the_left_into_pairs(tokenizer):
+    assert tokenizer.tokenize("14354047 km, 156")[:4] == ["14", "35", "40", "47"]
+    assert tokenizer.tokenize("156") == ["15", "6"]
+
+
+def test_text_survives_the_tokenizer(tokenizer):
+    article = next(iter(Minipedia(3, 200).articles("ood")))
+    text = f"Thought: ünïcode 🙂 {article.text}\nCode:\n```py\nprint(web_search('{article.title}'))\n```"
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_the_shipped_base_is_small():
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= TEN_MB
+
+
+def test_copying_asks_for_nothing_that_was_not_shown():
+    draw = random.Random(5)
+    for _ in range(200):
+        chat = copying_chat(draw)
+        shown = chat[0][1]
+        for _, said in chat[1::2]:
+            assert all(word.strip("'") in shown or word in "+-*/" for word in said.split())
+
+
+def test_reading_answers_stand_in_the_articles():
+    for chat in islice(reading_chats(random.Random(5)), 200):
+        articles = chat[0][1]
+        assert all(answer in articles for _, answer in chat[1::2])
+
+
+def test_no_name_of_an_unseen_world_is_read():
+    words = {word for chat in islice(reading_chats(random.Random(1)), 300) for _, text in chat for word in text.split()}
+    made_of_syllables = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{2,3}}", re.IGNORECASE)
+    unseen = {article.title.split()[-1] for article in Minipedia(1, 2_000).articles("ood")}
+    names = {word for word in unseen if made_of_syllables.fullmatch(word) and side_of(word) == 1}
+    assert len(names) > 500
+    assert not names & {word.strip(".,'?") for word in words}
