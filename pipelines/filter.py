@@ -29,6 +29,11 @@ from toolkit.lake.lake import Lake, commit_segments, open_lake
 from toolkit.lake.segments import sort_rows
 from toolkit.lake.selections import hash_kept
 
+_EVIDENCE = """
+CASE WHEN r.rules IS NULL THEN d.evidence
+     ELSE json_merge_patch(coalesce(d.evidence, '{}')::JSON, json_object('reported', r.rules))::VARCHAR END"""
+"""What the dropping rule saw, and beside it what other rules only report."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
@@ -56,6 +61,7 @@ class Filtered:
             "masked_steps": self.masked_steps,
             "steps": [
                 {"rule": step.label, "before": step.before, "dropped": step.dropped, "masked_steps": step.masked_steps}
+                | ({"found": step.found} if step.found else {})
                 for step in self.funnel
             ],
         }
@@ -107,8 +113,11 @@ def _write(lake: Lake, connection: duckdb.DuckDBPyConnection, selection: Selecti
     named = f"'{selection.name}' AS selection, '{selection.selection_id}' AS selection_id"
     decisions = connection.sql(f"""
         SELECT {named}, t.trajectory_id, t.attempt, d.trajectory_id IS NULL AS kept,
-               coalesce(d.rule, 'all rules') AS rule, d.evidence, d.nearest_kept_id
-        FROM trajectories t LEFT JOIN dropped d USING (trajectory_id) ORDER BY selection_id, trajectory_id""")
+               coalesce(d.rule, 'all rules') AS rule, {_EVIDENCE} AS evidence, d.nearest_kept_id
+        FROM trajectories t LEFT JOIN dropped d USING (trajectory_id)
+        LEFT JOIN (SELECT trajectory_id, json_group_object(rule, evidence::JSON) AS rules FROM
+                   (SELECT * FROM reported ORDER BY ALL) GROUP BY 1) r USING (trajectory_id)
+        ORDER BY selection_id, trajectory_id""")
     weights = connection.sql(f"""
         SELECT {named}, trajectory_id, t.attempt, m.step_index, m.weight, m.rule
         FROM masks m JOIN trajectories t USING (trajectory_id) SEMI JOIN alive USING (trajectory_id)
@@ -165,6 +174,9 @@ def filter_command(
         print_json(outcome.as_json())
         return
     print_table(["rule", "in", "dropped", "left", "steps masked"], _funnel_rows(outcome), title=loaded.name)
+    for step in outcome.funnel:
+        if step.found:
+            print_table(list(step.found[0]), [list(row.values()) for row in step.found], title=f"found by {step.label}")
     kept, total = outcome.selection.n_kept, outcome.selection.n_input
     note(
         f"kept {kept:,} + dropped {total - kept:,} = {total:,} trajectories of commit {outcome.selection.input_commit}"

@@ -193,11 +193,13 @@ def check_sandbox(choice: SandboxChoice) -> None:
     require_level(probe().level, unsafe=choice == "unsafe")
 
 
-def build_sandbox(tools: dict[str, Tool], choice: SandboxChoice, limits: Limits) -> ProcessSandbox:
+def build_sandbox(
+    tools: dict[str, Tool], choice: SandboxChoice, limits: Limits, *, workers: int | None = None
+) -> ProcessSandbox:
     """The best sandbox of this machine, if `choice` accepts its level."""
     check_sandbox(choice)
     # The recorder gives up first, for a call that the sandbox gives up on is cancelled and not recorded.
-    return ProcessSandbox(tools, limits, level=probe().level, tool_timeout_s=2 * TOOL_TIMEOUT_S)
+    return ProcessSandbox(tools, limits, level=probe().level, tool_timeout_s=2 * TOOL_TIMEOUT_S, workers=workers)
 
 
 def build_dialects(

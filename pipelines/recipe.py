@@ -4,6 +4,7 @@
     steps:
       - where: "correct and stop_reason = 'final_answer' and parse_errors = 0"
       - dedup: {by: trajectory, keep: first}
+      - decontaminate: {against: [math_500.json]}
       - best_of: {per_task: 2, order_by: [n_steps, completion_tokens]}
       - mask_steps: "error_kind <> 'none'"
       - review: {require: accepted}
@@ -17,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from toolkit.contamination.hits import Kind
 from toolkit.errors import RecipeError
 from toolkit.recipe_text import explain, line_of, most_telling, read_recipe, read_yaml
 
@@ -49,6 +52,38 @@ class Dedup(_Strict):
     """Keep one of each group of equal trajectories."""
 
     dedup: DedupOptions
+
+
+class DecontaminateOptions(_Strict):
+    """Which benchmarks, what counts as overlap, and what becomes of it."""
+
+    against: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    """Question files, `minipedia:test`, or `tasks where PREDICATE` for questions of the lake's own table."""
+    ngram: Annotated[int, Field(ge=1, strict=True)] = 13
+    """Words of a shared run that count as overlap, boilerplate counted by its weight."""
+    jaccard: Annotated[float, Field(gt=0, le=1, strict=True)] | None = 0.5
+    """Similarity of shingles from which a task is a near-duplicate of a question. None: runs and equality count."""
+    drop: list[Kind] = ["task", "answer"]
+    """Kinds of hits that drop a trajectory. `task`: the benchmark's question was put to the agent or quoted by it.
+    `answer`: its gold answer stands in the agent's own words, with enough of the question around it. `passage`: either
+    stands only in what the agent was shown, which is normal for retrieval."""
+    drop_mentions: bool = False
+    """Whether answers that stand alone, without their question, drop, too. They are nearly always accidents."""
+    report: list[Kind] = ["passage"]
+    """Kinds of hits that are written into the decision and drop nothing."""
+
+    @model_validator(mode="after")
+    def _each_kind_once(self) -> Self:
+        both = sorted({*self.drop} & {*self.report})
+        if both:
+            raise PydanticCustomError("kind_twice", "{kind} cannot be both dropped and reported", {"kind": both[0]})
+        return self
+
+
+class Decontaminate(_Strict):
+    """Drop trajectories that overlap benchmarks."""
+
+    decontaminate: DecontaminateOptions
 
 
 class BestOfOptions(_Strict):
@@ -104,10 +139,11 @@ class Sample(_Strict):
     sample: SampleOptions
 
 
-Rule = Where | Dedup | BestOf | MaskSteps | Review | Sample
+Rule = Where | Dedup | Decontaminate | BestOf | MaskSteps | Review | Sample
 RULES: dict[str, type[Rule]] = {
     "where": Where,
     "dedup": Dedup,
+    "decontaminate": Decontaminate,
     "best_of": BestOf,
     "mask_steps": MaskSteps,
     "review": Review,

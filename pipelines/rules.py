@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from pipelines.recipe import BestOf, Dedup, MaskSteps, Review, Rule, Sample, Where, rule_name
+from pipelines.recipe import BestOf, Decontaminate, Dedup, MaskSteps, Review, Rule, Sample, Where, rule_name
 from pipelines.rule_queries import (
     best_of_query,
     dedup_query,
@@ -23,7 +23,8 @@ from pipelines.rule_queries import (
     stratum_of,
     where_query,
 )
-from toolkit.errors import QueryError
+from toolkit.contamination.index import Question
+from toolkit.errors import InputError, QueryError
 from toolkit.lake.predicate import parse_predicate
 
 
@@ -38,6 +39,8 @@ class Applied:
     masked_steps: int = 0
     notes: list[str] = field(default_factory=list)
     """What the person who runs the filter should know."""
+    found: list[dict[str, object]] = field(default_factory=list)
+    """Of `decontaminate`: benchmark, kind, match and fate of hits, with questions and trajectories."""
 
 
 class Funnel:
@@ -45,19 +48,22 @@ class Funnel:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self._benchmarks: dict[int, list[Question]] = {}
         connection.execute("CREATE TEMP TABLE alive AS SELECT trajectory_id FROM trajectories")
         connection.execute(
             "CREATE TEMP TABLE dropped (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR, nearest_kept_id VARCHAR)"
         )
+        connection.execute("CREATE TEMP TABLE reported (trajectory_id VARCHAR, rule VARCHAR, evidence VARCHAR)")
         connection.execute(
             "CREATE TEMP TABLE masks (trajectory_id VARCHAR, step_index BIGINT, weight DOUBLE, rule VARCHAR)"
         )
 
     def check(self, rules: list[Rule]) -> None:
-        """Check every predicate and column before the first rule runs.
+        """Check every predicate and column, and read every benchmark, before the first rule runs.
 
         Raises:
             QueryError: a predicate or a column does not fit; the message names the rule.
+            InputError: a benchmark cannot be used; likewise.
         """
         columns = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0").columns
         for position, rule in enumerate(rules, start=1):
@@ -71,8 +77,10 @@ class Funnel:
                         self._need_reviews("step_index IS NOT NULL", None)
                 elif isinstance(rule, Review):
                     self._need_reviews("step_index IS NULL", rule.review.project)
-            except QueryError as error:
-                raise QueryError(f"step {label}: {error}") from error
+                elif isinstance(rule, Decontaminate):
+                    self._load_benchmarks(position, rule)
+            except InputError as error:
+                raise type(error)(f"step {label}: {error}") from error
             for column in order_columns(rule):
                 if column not in columns:
                     raise QueryError(f"step {label}: trajectories_scored has no column {column!r}")
@@ -83,6 +91,8 @@ class Funnel:
         before = self.count("alive")
         if isinstance(rule, MaskSteps):
             return Applied(label, before, 0, masked_steps=self._mask(rule, label))
+        if isinstance(rule, Decontaminate):
+            return self._decontaminate(position, rule, label, before)
         notes: list[str] = []
         if isinstance(rule, Where):
             query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
@@ -128,6 +138,19 @@ class Funnel:
         before = self.count("masks")
         self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
+
+    def _load_benchmarks(self, position: int, rule: Decontaminate) -> None:
+        # Only here: most recipes need no benchmark.
+        from pipelines.decontamination import load_benchmarks
+
+        self._benchmarks[position] = load_benchmarks(self.connection, rule.decontaminate.against)
+
+    def _decontaminate(self, position: int, rule: Decontaminate, label: str, before: int) -> Applied:
+        from pipelines.decontamination import DROPS, REPORTS, find_contamination
+
+        found = find_contamination(self.connection, self._benchmarks[position], rule.decontaminate)
+        self.connection.execute(f"INSERT INTO reported SELECT trajectory_id, ?, evidence FROM ({REPORTS})", [label])
+        return Applied(label, before, self._drop(DROPS, label), found=found)
 
     def _types(self) -> dict[str, str]:
         relation = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0")

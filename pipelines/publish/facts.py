@@ -16,6 +16,7 @@ from pipelines.publish.configurations import CONFIGURATIONS, data_files
 from pipelines.publish.tables import connect_tables
 from schemas import TABLES
 from toolkit.errors import InputError
+from toolkit.lake.contamination_view import CONTAMINATION
 from toolkit.lake.literal import literal
 
 Facts = dict[str, Any]
@@ -55,6 +56,10 @@ _LISTS = {
     "funnel": """
         SELECT rule, count(*) AS dropped FROM decisions WHERE NOT kept
         GROUP BY rule ORDER BY try_cast(split_part(rule, ':', 1) AS INTEGER), rule""",
+    "contamination": f"""
+        SELECT benchmark, kind, match, fate, count(DISTINCT benchmark_id) AS questions,
+               count(DISTINCT trajectory_id) AS trajectories, count(DISTINCT trajectory_id) FILTER (kept) AS kept
+        FROM ({CONTAMINATION}) GROUP BY ALL ORDER BY ALL""",
     "scorers": """
         SELECT scorer, count(*) AS scores, count(*) FILTER (passed) AS passed,
                count(*) FILTER (NOT passed) AS failed FROM scores GROUP BY ALL ORDER BY ALL""",

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.review.recorded_tools import RecordedTools, not_here
 from schemas import Row, Step, StopReason, ToolCall, Trajectory
 from schemas.identity import canonical_json, content_hash, derive_id
 from schemas.rollups import roll_ups
@@ -22,6 +21,8 @@ from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import RecordError
 from toolkit.lake.records import TrajectoryRecord
+from toolkit.replay.recorded_tools import RecordedTools, not_here
+from toolkit.replay.verification import TrajectoryReplay
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +110,14 @@ async def rebuild(
         RunError: there can be no session.
     """
     work = _Work(record, edit, check_edit(record, edit), attempt)
-    tools.begin(record)
     session = await sandbox.open()
     try:
+        past = TrajectoryReplay(record, work.dialect, session, tools)
         for step in record.steps:
             if step.step_index < edit.first:
-                tools.before_edit(step.step_index)
-                await _take_over(work, session, step)
+                await _take_over(work, past, step)
             else:
-                tools.behind_edit()
+                tools.freely()
                 await _run(work, session, step)
             if work.final is not None:
                 break
@@ -126,14 +126,13 @@ async def rebuild(
     return Rebuilt(_trajectory(work, run_id), work.steps, work.tool_calls, work.differs)
 
 
-async def _take_over(work: _Work, session: Session, step: Step) -> None:
+async def _take_over(work: _Work, past: TrajectoryReplay, step: Step) -> None:
     work.steps.append(step.model_copy(update=work.own(step.step_index)))
     calls = work.record.calls_of(step.step_index)
     work.tool_calls += [call.model_copy(update=work.own(step.step_index)) for call in calls]
-    if step.code is not None:
-        outcome = await session.run(step.code)
-        if work.dialect.observation(outcome)[0] != step.observation:
-            work.differs.append(step.step_index)
+    again = await past.step(step)
+    if again is not None and again.diff is not None:
+        work.differs.append(step.step_index)
 
 
 async def _run(work: _Work, session: Session, step: Step) -> None:

@@ -17,7 +17,6 @@ import duckdb
 from pipelines.parts import SandboxChoice, build_sandbox
 from pipelines.review.annotations import Read, read_tasks
 from pipelines.review.edited import Edit, Rebuilt, check_edit, lacked, rebuild
-from pipelines.review.recorded_tools import RecordedTools
 from pipelines.review.server import ReviewServer
 from schemas import Review
 from schemas.arrow import rows_from_arrow
@@ -28,6 +27,7 @@ from toolkit.lake.lake import Lake
 from toolkit.lake.literal import literal
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.runs import finished, start_run
+from toolkit.replay.recorded_tools import RecordedTools
 
 _MOMENT = timedelta(microseconds=1)
 _CONTENT = ("verdict", "rating", "comment", "edited_code")

@@ -120,3 +120,16 @@ def test_ten_thousand_trajectories_come_back_as_they_were(hub: SimulatedHub, tmp
         query = f"SELECT count(*), sum(hash(t)::HUGEINT) FROM {table} t"
         assert pulled.sql(query).fetchall() == lake.sql(query).fetchall(), table
     assert pulled.sql("SELECT count(*) FROM trajectories").fetchall() == [(10_000,)]
+
+
+def test_the_card_says_what_decontamination_found_of_which_benchmark(
+    fill: Fill, hub: SimulatedHub, tmp_path: Path
+) -> None:
+    question = "Which river flows through the town where the glass painter Ada Quillon was born?"
+    benchmark = tmp_path / "made_up.jsonl"
+    benchmark.write_text(json.dumps({"id": "q0", "question": question, "answer": "Sarn"}))
+    lake = fill([episode(question, reward=1.0), episode("Who mills?", reward=1.0)])
+    select(lake, f"name: v1\nsteps:\n  - decontaminate: {{against: ['{benchmark}']}}\n")
+    assert publish(lake, "--out", tmp_path / "out") == 0
+    card = (tmp_path / "out/README.md").read_text()
+    assert r"| made\_up.jsonl | task | exact | drops | 1 | 1 | 0 |" in card

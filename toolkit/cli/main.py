@@ -37,6 +37,9 @@ COMMANDS: dict[str, Command] = {
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
     "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
+    "replay": Command(
+        "Main road", "pipelines.replay:replay_command", "run recorded actions again and compare what is observed"
+    ),
     "filter": Command("Main road", "pipelines.filter:filter_command", "decide on every trajectory by a recipe"),
     "export": Command("Main road", "pipelines.export:export_command", "write a selection as training data"),
     "review": Command(
@@ -57,6 +60,7 @@ COMMANDS: dict[str, Command] = {
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
     "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
     "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
+    "overlap": Command("Look", "pipelines.overlap:overlap_command", "find questions that stand in a benchmark, too"),
     "grade": Command("Look", "pipelines.score:grade_command", "grade predictions from standard input"),
     "compact": Command("Keep", "toolkit.cli.keep:compact_command", "merge small segments into large ones"),
     "vacuum": Command("Keep", "toolkit.cli.keep:vacuum_command", "remove files that no commit needs"),

@@ -25,7 +25,8 @@ def query_command(
     """Run one SELECT over the tables of a lake.
 
     Tables: docs/data-dictionary.md, and the view trajectories_scored (trajectories with question,
-    answers, correct, em, f1, reward), evaluations, and evaluated (their rollouts). raw.TABLE shows superseded rows too.
+    answers, correct, em, f1, reward), evaluations, evaluated (their rollouts), and contamination (what
+    `decontaminate` found). raw.TABLE shows superseded rows too.
 
     Args:
         sql: The SELECT statement.

@@ -18,6 +18,7 @@ import duckdb
 
 from schemas import TABLES, Table
 from schemas.tables import LINKS
+from toolkit.lake.contamination_view import CONTAMINATION
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
@@ -102,6 +103,7 @@ def create_views(
     connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
+    connection.execute(f"CREATE VIEW contamination AS {CONTAMINATION}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
     connection.execute(f"CREATE VIEW steps_reviewed AS {STEPS_REVIEWED}")
 

@@ -1,6 +1,6 @@
 """The tiny base model, from nothing: its tokenizer, its random weights, and what it reads.
 
-    python -m trainers.tiny --out DIR [--tokens 6000000]
+    python -m trainers.tiny --out DIR [--tokens 4000000] [--start EARLIER --seed 1]
 
 It is to students what a pretrained model is in the paper: it can read and quote, and has seen no tool, no plan and
 no chain of thought. The one that is shipped (`hf:tiny`, `--base tiny`) was made by this command.
@@ -21,13 +21,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from toolkit.chat import ChatEncoder, Turn
 from toolkit.contracts import Passage, Tool
+from toolkit.masking import load_tokenizer
 from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.tools import web_search
+from trainers.sft.checkpoints import newest_whole
 from trainers.sft.rows import as_table
-from trainers.sft.run import Primer, TrainResult, train_rows
+from trainers.sft.run import CHECKPOINTS, Primer, TrainResult, train_rows
 from trainers.sft.settings import TrainSettings
 from trainers.tiny.copying import Chat, copying_chat
-from trainers.tiny.reading import reading_chats
+from trainers.tiny.reading import FIRST_SEED, reading_chats
 from trainers.tiny.tokenizer import make_tokenizer
 from trainers.tiny.vocabulary import sample_texts
 
@@ -35,11 +37,11 @@ CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
 COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
-COPYING_SHARE = 0.2
+COPYING_SHARE = 0.3
 """Of the batches behind them."""
-COPYING_CHATS = 12_000
-TOKENS_A_READING = 248
-"""Measured; says how many chats make so many tokens."""
+TOKENS_A_READING = 280
+TOKENS_A_COPY = 200
+"""Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
     epochs=1,
@@ -57,14 +59,27 @@ SETTINGS = TrainSettings(
 )
 
 
-def make_base(out: Path, *, tokens: int, seed: int = 0) -> TrainResult:
-    """Make the model in `out`; about `tokens` are read."""
-    tokenizer = make_tokenizer(sample_texts(), _tools(), n_tokens=LEARNED_TOKENS, context_tokens=CONTEXT_TOKENS)
+def make_base(out: Path, *, tokens: int, seed: int = 0, start: Path | None = None) -> TrainResult:
+    """Make the model in `out`; about `tokens` are read. A checkpoint there is gone on from.
+
+    Args:
+        out: directory of the model.
+        tokens: of all rows.
+        seed: of weights, rows and the worlds that they are about.
+        start: an earlier model of this command, which is to read on.
+    """
+    if start is None:
+        tokenizer = make_tokenizer(sample_texts(), _tools(), n_tokens=LEARNED_TOKENS, context_tokens=CONTEXT_TOKENS)
+        model: Any = _random_model(tokenizer, seed)
+    else:
+        tokenizer, model = load_tokenizer(str(start)), str(start)
     draw = random.Random(f"pretraining {seed}")
-    copying = _rows(tokenizer, (copying_chat(draw) for _ in range(COPYING_CHATS)))
-    reading = _rows(tokenizer, islice(reading_chats(draw), int(tokens * (1 - COPYING_SHARE)) // TOKENS_A_READING))
-    primer = Primer(copying, COPYING_FIRST, COPYING_SHARE)
-    return train_rows(reading, None, tokenizer, _random_model(tokenizer, seed), SETTINGS, out, primer=primer)
+    copying = _rows(tokenizer, (copying_chat(draw) for _ in range(tokens // TOKENS_A_COPY)))
+    n_reading = int(tokens * (1 - COPYING_SHARE)) // TOKENS_A_READING
+    reading = _rows(tokenizer, islice(reading_chats(draw, FIRST_SEED + 100 * seed), n_reading))
+    primer = Primer(copying, 0 if start else COPYING_FIRST, COPYING_SHARE)
+    checkpoint = newest_whole(out / CHECKPOINTS)
+    return train_rows(reading, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
 
 
 def _rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:

@@ -20,9 +20,8 @@ WORLD_SIZE = 10_000
 CHATS_A_WORLD = 15_000
 
 
-def reading_chats(draw: random.Random) -> Iterator[Chat]:
-    """Without end; a new world every so often, so that names are not learned by heart."""
-    seed = FIRST_SEED
+def reading_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]:
+    """Without end; a new world every so often, from `seed` on, so that names are not learned by heart."""
     while True:
         library = Library(World(seed, WORLD_SIZE, IN_DOMAIN))
         for _ in range(CHATS_A_WORLD):
