@@ -80,7 +80,8 @@ class LocalModel:
             return
         from transformers import AutoTokenizer
 
-        trained, known = AutoTokenizer.from_pretrained(self.adapter).get_vocab(), tokenizer.get_vocab()
+        beside: Any = AutoTokenizer.from_pretrained(self.adapter)
+        trained, known = beside.get_vocab(), tokenizer.get_vocab()
         other = [token for token, number in trained.items() if known.get(token, number) != number]
         if other:
             token = min(other, key=lambda token: trained[token])
