@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +76,7 @@ def filter_lake(lake: Lake, recipe: FilterRecipe, *, at: int | None = None, dry_
     snapshot = lake.snapshot(at)
     connection = snapshot.connect()
     try:
-        funnel = Funnel(connection)
+        funnel = Funnel(connection, lake, is_dry=dry_run)
         funnel.check(recipe.steps)
         n_input = funnel.count("alive")
         applied: list[Applied] = []
@@ -84,17 +84,31 @@ def filter_lake(lake: Lake, recipe: FilterRecipe, *, at: int | None = None, dry_
             for position, rule in enumerate(recipe.steps, start=1):
                 advance(position - 1, rule_name(rule))
                 applied.append(funnel.apply(position, rule))
-        selection = _selection(funnel, recipe, snapshot.number, n_input)
+        selection = _selection(funnel, recipe, snapshot.number, n_input, _moment(lake, recipe.name))
         commit = None if dry_run else _write(lake, connection, selection)
         masked, silent = _masked(connection)
     except duckdb.Error as error:
-        raise LakeError(f"the filter stopped, nothing was written: {error}") from error
+        raise LakeError(f"the filter stopped, no selection was written: {error}") from error
     finally:
         connection.close()
     return Filtered(selection, applied, masked, silent, commit)
 
 
-def _selection(funnel: Funnel, recipe: FilterRecipe, input_commit: int, n_input: int) -> Selection:
+def _moment(lake: Lake, name: str) -> datetime:
+    """Now; but the newest selection of a name counts, and the clock that stamped the last one may have been ahead."""
+    connection = lake.snapshot().connect()
+    try:
+        query = "SELECT epoch_us(created_at) FROM selections WHERE name = ?"
+        last = connection.execute(query, [name]).fetchall()
+    finally:
+        connection.close()
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return max([datetime.now(UTC), *(epoch + timedelta(microseconds=moment + 1) for (moment,) in last)])
+
+
+def _selection(
+    funnel: Funnel, recipe: FilterRecipe, input_commit: int, n_input: int, created_at: datetime
+) -> Selection:
     content = hash_kept(funnel.connection, "alive", "masks")
     resolved = recipe.as_json()
     return Selection(
@@ -105,7 +119,7 @@ def _selection(funnel: Funnel, recipe: FilterRecipe, input_commit: int, n_input:
         n_input=n_input,
         n_kept=funnel.count("alive"),
         content_hash=content,
-        created_at=datetime.now(UTC),
+        created_at=created_at,
     )
 
 

@@ -59,15 +59,30 @@ class Where(_Strict):
 class DedupOptions(_Strict):
     """What counts as the same, and which one stays."""
 
-    by: Literal["task", "actions", "trajectory"]
-    """`task`: the question, ignoring case and spacing. `actions`: the sequence of actions, whatever the
-    question; trajectories without any action are never duplicates. `trajectory`: all that was said and observed."""
-    keep: Literal["first", "shortest"] = "first"
-    """`first`: in the order of dataset and position. `shortest`: fewest steps, then first."""
+    by: Literal["task", "actions", "code", "observations", "trajectory"]
+    """`task`: the question. `actions`: the agent's thoughts and code; without `jaccard`, its code alone. `code`: the
+    shape of its programs, whatever they name things or write out; different questions often have the same, so rather
+    with `per_task`. `observations`: what it saw. `trajectory`: all that it said and saw. Rows that have nothing of the
+    kind are never duplicates."""
+    jaccard: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+    """Rows are the same from this Jaccard similarity of their shingles on, in (0, 1]. None: only if they are equal (a
+    task ignoring case and spacing)."""
+    keep: Literal["first", "shortest", "best_score"] = "first"
+    """`first`: in the order of dataset and position. `shortest`: fewest steps, then first. `best_score`: right before
+    undecided before wrong, then the higher F1 or reward, then shortest."""
+    per_task: Annotated[int, Field(ge=1)] | None = None
+    """Compare only rows of one task, and keep so many that differ. None: compare all rows, keep all that differ."""
+
+    @model_validator(mode="after")
+    def _jaccard_where_it_must_be(self) -> Self:
+        needing = f"by: {self.by}" if self.by in ("code", "observations") else "per_task" if self.per_task else None
+        if self.jaccard is None and needing:
+            raise PydanticCustomError("needs_jaccard", f"{needing} needs `jaccard`, for example 0.8")
+        return self
 
 
 class Dedup(_Strict):
-    """Keep one of each group of equal trajectories."""
+    """Keep one of each group of equal or similar trajectories."""
 
     dedup: DedupOptions
 

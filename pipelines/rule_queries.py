@@ -49,10 +49,16 @@ def where_query(predicate: Predicate, types: dict[str, str]) -> str:
         WHERE NOT coalesce((\n{predicate.text}\n), false)"""
 
 
+def preference(keep: str) -> str:
+    """ORDER BY over `trajectories_scored`: the row that stays of a group comes first."""
+    best = "CASE WHEN correct THEN 0 WHEN correct IS NULL THEN 1 ELSE 2 END, coalesce(f1, reward) DESC NULLS LAST"
+    return {"first": FIRST, "shortest": f"n_steps, {FIRST}", "best_score": f"{best}, n_steps, {FIRST}"}[keep]
+
+
 def dedup_query(rule: Dedup) -> str:
     """All but the first row of each group of equal ones."""
     options = rule.dedup
-    group = f"PARTITION BY same ORDER BY {FIRST if options.keep == 'first' else f'n_steps, {FIRST}'}"
+    group = f"PARTITION BY same ORDER BY {preference(options.keep)}"
     said = f"'by', {literal(options.by)}, 'keep', {literal(options.keep)}, 'equal', equal"
     return f"""
         SELECT trajectory_id, nearest_kept_id, json_object({said})::VARCHAR AS evidence

@@ -2,8 +2,9 @@
 
 Invariant: a rule only ever moves rows from `alive` to `dropped`, each with the evidence that
 it saw; `alive` and `dropped` together are always the input. Masks change weights, not rows.
-All work is SQL in DuckDB, out of core. Ties are broken by dataset, position and id, never by
-the order in which files were read, so that equal inputs give equal selections.
+All work is out of core, in SQL but for near-duplicates (`near_duplicates`). Ties are broken by
+dataset, position and id, never by the order in which files were read, so that equal inputs give
+equal selections.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from pipelines.rule_queries import (
 )
 from toolkit.contamination.index import Question
 from toolkit.errors import InputError, QueryError
+from toolkit.lake.lake import Lake
 from toolkit.lake.predicate import parse_predicate
 from toolkit.lake.signal_views import SIGNAL_OF, unscored_query
 
@@ -63,8 +65,9 @@ class Applied:
 class Funnel:
     """The rows on their way through a recipe."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: Lake, *, is_dry: bool) -> None:
         self.connection = connection
+        self._lake, self._is_dry = lake, is_dry
         self._benchmarks: dict[int, list[Question]] = {}
         connection.execute("CREATE TEMP TABLE alive AS SELECT trajectory_id FROM trajectories")
         connection.execute(
@@ -118,7 +121,7 @@ class Funnel:
         if isinstance(rule, Where):
             query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
         elif isinstance(rule, Dedup):
-            query = dedup_query(rule)
+            query = dedup_query(rule) if rule.dedup.jaccard is None else self._near_duplicates(rule, notes)
         elif isinstance(rule, BestOf):
             query = best_of_query(rule)
         elif isinstance(rule, MaxTokens):
@@ -179,6 +182,13 @@ class Funnel:
             for name, missing in counted.items()
             if missing
         ]
+
+    def _near_duplicates(self, rule: Dedup, notes: list[str]) -> str:
+        # Only here: numpy and rensa are slow to load, and most recipes need neither.
+        from pipelines.near_duplicates import DROPS, find_near_duplicates
+
+        notes.append(find_near_duplicates(self.connection, self._lake, rule.dedup, is_dry=self._is_dry))
+        return DROPS
 
     def _load_benchmarks(self, position: int, rule: Decontaminate) -> None:
         # Only here: most recipes need no benchmark.

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pipelines.quotas import share_out
 from pipelines.recipe import parse_recipe
 from toolkit.api import Lake
 from toolkit.errors import QueryError
+from toolkit.lake.selections import find_selection
 
 
 def run(lake: Lake, *steps: str, name: str = "v1") -> Filtered:
@@ -45,6 +47,18 @@ def test_where_says_which_part_failed_and_what_it_saw(fill: Fill) -> None:
     evidence = json.loads(str(found["long"]["evidence"]))
     assert evidence == {"failed": ["n_steps < 3"], "values": {"stop_reason": "final_answer", "n_steps": 4}}
     assert json.loads(str(found["open"]["evidence"]))["failed"] == ["stop_reason = 'final_answer'"]
+
+
+def test_the_last_filter_counts_even_if_the_clock_was_set_back(fill: Fill) -> None:
+    lake = fill([episode("q")])
+    first = run(lake, 'where: "false"').selection
+    ahead = first.created_at + timedelta(days=1)
+    with lake.write("a machine whose clock is ahead") as batch:
+        batch.add([first.model_copy(update={"created_at": ahead})])
+    again = run(lake).selection
+    assert find_selection(lake.snapshot(), "v1") == again
+    assert again.created_at > ahead
+    assert decisions(lake)["q"]["kept"]
 
 
 def test_a_null_verdict_does_not_pass(fill: Fill) -> None:
