@@ -101,10 +101,10 @@ class BestOf(_Strict):
 
 
 class MaskSteps(_Strict):
-    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped.
+    """Give steps that fulfil a SQL predicate over `steps_scored` the loss weight 0; nothing is dropped.
 
-    There are also the columns `review_verdict`, what people say of a step (correct, wrong, unsure or null), and
-    `judge_step`, whether a model that judged it found it correct (or null).
+    That view has the columns of `steps`, those of process signals, `review_verdict`, what people say of a step
+    (correct, wrong, unsure or null), and `judge_step`, whether a judge found it correct.
     """
 
     mask_steps: Annotated[str, Field(min_length=1)]

@@ -115,7 +115,7 @@ def sample_query(rule: Sample) -> str:
 def mask_query(rule: MaskSteps) -> str:
     """INSERT of the steps to mask that no earlier rule masked; its parameter is the rule's label."""
     return f"""
-        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps_reviewed {STILL_IN}
+        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps_scored {STILL_IN}
         ANTI JOIN masks USING (trajectory_id, step_index) WHERE (\n{rule.mask_steps}\n)"""
 
 

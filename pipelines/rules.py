@@ -26,6 +26,7 @@ from pipelines.rule_queries import (
 from toolkit.contamination.index import Question
 from toolkit.errors import InputError, QueryError
 from toolkit.lake.predicate import parse_predicate
+from toolkit.lake.signal_views import SIGNAL_OF, unscored_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Funnel:
                 if isinstance(rule, Where):
                     parse_predicate(self.connection, rule.where, "trajectories_scored")
                 elif isinstance(rule, MaskSteps):
-                    predicate = parse_predicate(self.connection, rule.mask_steps, "steps_reviewed")
+                    predicate = parse_predicate(self.connection, rule.mask_steps, "steps_scored")
                     if "review_verdict" in predicate.columns:
                         self._need_reviews("step_index IS NOT NULL", None)
                 elif isinstance(rule, Review):
@@ -89,11 +90,11 @@ class Funnel:
         """Run one rule."""
         label = f"{position}: {rule_name(rule)}"
         before = self.count("alive")
+        notes = self._unscored(rule, label)
         if isinstance(rule, MaskSteps):
-            return Applied(label, before, 0, masked_steps=self._mask(rule, label))
+            return Applied(label, before, 0, masked_steps=self._mask(rule, label), notes=notes)
         if isinstance(rule, Decontaminate):
             return self._decontaminate(position, rule, label, before)
-        notes: list[str] = []
         if isinstance(rule, Where):
             query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
         elif isinstance(rule, Dedup):
@@ -138,6 +139,22 @@ class Funnel:
         before = self.count("masks")
         self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
+
+    def _unscored(self, rule: Rule, label: str) -> list[str]:
+        """What to say if the rule names process signals for which rows were never scored: there they are null."""
+        if isinstance(rule, Where):
+            predicate = parse_predicate(self.connection, rule.where, "trajectories_scored")
+        elif isinstance(rule, MaskSteps):
+            predicate = parse_predicate(self.connection, rule.mask_steps, "steps_scored")
+        else:
+            return []
+        signals = dict.fromkeys(SIGNAL_OF[column] for column in predicate.columns if column in SIGNAL_OF)
+        counted = {name: self.connection.execute(unscored_query(name, "alive")).fetchall()[0][0] for name in signals}
+        return [
+            f"step {label}: {missing:,} trajectories were never scored for {name}, which is null there"
+            for name, missing in counted.items()
+            if missing
+        ]
 
     def _load_benchmarks(self, position: int, rule: Decontaminate) -> None:
         # Only here: most recipes need no benchmark.

@@ -138,7 +138,7 @@ def test_each_step_is_judged_and_recipes_mask_and_drop_by_it(fill: Fill, judge: 
     with served(SimulatedServer(answers=wrong_searches)) as url:
         assert judge("step", "--model", "openai:tiny", "--base-url", url)[1]["judged"] == 5
     rows = lake.sql(
-        "SELECT step_index, judge_step FROM steps_reviewed JOIN trajectories USING (trajectory_id) "
+        "SELECT step_index, judge_step FROM steps_scored JOIN trajectories USING (trajectory_id) "
         "WHERE n_steps = 3 ORDER BY 1"
     ).fetchall()
     assert rows == [(0, True), (1, False), (2, True)]

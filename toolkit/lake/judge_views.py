@@ -6,7 +6,7 @@
 
 Of a trajectory (view `trajectories_scored`): `judge_factual`, whether its answer says what a gold answer says;
 `judge_rollout`, whether it is worth learning from, and `judge_rating`, how much, from 0 to 1; `judge_wrong_steps`, how
-many of its steps are wrong. Of a step (view `steps_reviewed`): `judge_step`. Invariant: of several judges the newest
+many of its steps are wrong. Of a step (view `steps_scored`): `judge_step`. Invariant: of several judges the newest
 word counts, whichever model and rubric it is of; null is what none has judged, or was unsure of (a count of wrong
 steps counts those that are judged wrong).
 """

@@ -23,6 +23,7 @@ from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
 from toolkit.lake.judge_views import steps_judged, trajectories_judged
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
+from toolkit.lake.signal_views import BY_TRAJECTORY, STEPS_WITH_SIGNALS, TRAJECTORY_COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,12 +40,12 @@ _DUCKDB_TYPES = {
 }
 """By the name of the Arrow type."""
 
-TRAJECTORIES_SCORED = """
+TRAJECTORIES_SCORED = f"""
 SELECT t.*, k.question, k.answers, k.split, k.domain,
        coalesce(s.answer_passed, s.reward_passed) AS correct,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN CAST(s.answer_passed AS INTEGER) END AS em,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN s.answer_value END AS f1,
-       s.reward, s.answer_scorer
+       s.reward, s.answer_scorer, {", ".join(TRAJECTORY_COLUMNS)}
 FROM trajectories t
 LEFT JOIN (
     SELECT task_id, first(question) AS question, first(answers) AS answers, first(split) AS split,
@@ -63,10 +64,12 @@ LEFT JOIN (
           FROM scores WHERE step_index IS NULL)
     GROUP BY trajectory_id
 ) s USING (trajectory_id)
+LEFT JOIN ({BY_TRAJECTORY}) p USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
-tasks without gold answer, the environment's own reward; null where neither decided.
-Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
+tasks without gold answer, the environment's own reward; null where neither decided. The last columns are those of
+process signals (`signal_views`).
+All joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 VERDICTS = """
 SELECT trajectory_id, step_index,
@@ -79,14 +82,14 @@ FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index
 """
 """What people say, over all projects: the majority of those who are sure, and `unsure` where there is none."""
 
-STEPS_REVIEWED = """
-SELECT s.*, v.review_verdict FROM steps s
+STEPS_SCORED = f"""
+SELECT s.*, v.review_verdict FROM ({STEPS_WITH_SIGNALS}) s
 LEFT JOIN (
     SELECT trajectory_id, step_index, first(review_verdict) AS review_verdict FROM verdicts
     WHERE step_index IS NOT NULL GROUP BY ALL
 ) v USING (trajectory_id, step_index)
 """
-"""Steps with people's verdict; null where nobody gave one."""
+"""Steps with what process signals say of them (`signal_views`) and people's verdict; null where nobody gave one."""
 
 
 def create_views(
@@ -106,7 +109,7 @@ def create_views(
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW contamination AS {CONTAMINATION}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
-    connection.execute(f"CREATE VIEW steps_reviewed AS {steps_judged(STEPS_REVIEWED)}")
+    connection.execute(f"CREATE VIEW steps_scored AS {steps_judged(STEPS_SCORED)}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:
