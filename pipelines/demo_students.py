@@ -32,7 +32,7 @@ steps:
   - dedup: {{by: task, keep: first}}
   - mask_steps: "error_kind <> 'none'"
 """
-TEACHER = ("--model", "oracle:recall=1", "--slips", "0.1")
+TEACHER = ("--teacher", "oracle:recall=1", "--slips", "0.1")
 """An oracle that, as large models do, knows the facts by heart when it thinks without searching."""
 SHOWN = 3
 """Passages in the prompt of `cot_rag`. An agent's searches show one."""
@@ -62,18 +62,10 @@ def make_students(out: Path, unsafe: list[str]) -> list[list[str]]:
     for split in SPLITS:
         _examine(out, lake, split, unsafe)
     type_command("compare", "--baseline", "agent", "--lake", lake, "--html", out / "compare.html", "--overwrite")
-    asking = [
-        "--model",
-        f"hf:{out / 'agent'}",
-        "--prompt",
-        "student",
-        "--index",
-        str(out / "index-ood"),
-        "--passages",
-        "1",
-    ]
+    student = ["--model", f"hf:{out / 'agent'}", "--prompt", "student"]
+    searching = ["--index", str(out / "index-ood"), "--passages", "1", *unsafe]
     return [
-        ["ask", _a_question(lake), *asking, *unsafe],
+        ["ask", _a_question(lake), *student, *searching],
         ["compare", "--by", "family", "--baseline", "agent", "--lake", str(lake)],
     ]
 

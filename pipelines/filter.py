@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 from cyclopts import Parameter
 
-from pipelines.recipe import FilterRecipe, load_recipe, rule_name
+from pipelines.recipe import FilterRecipe, load_recipe, renamed, rule_name
 from pipelines.rules import Applied, Funnel
 from schemas import TABLES, Selection
 from schemas.arrow import arrow_schema, rows_to_arrow
@@ -180,7 +180,7 @@ def filter_command(
     """
     loaded = load_recipe(recipe)
     if name is not None:
-        loaded = FilterRecipe.model_validate({**loaded.model_dump(), "name": name})
+        loaded = renamed(loaded, name)
     outcome = filter_lake(open_lake(lake), loaded, at=at, dry_run=dry_run)
     for message in _notes(outcome):
         note(message)

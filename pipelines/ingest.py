@@ -16,7 +16,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from schemas import Domain, Role, Row, Run, Trajectory
+from schemas import Domain, Model, Prompt, Role, Row, Run, Task, Trajectory
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import RecordError
@@ -31,6 +31,8 @@ from toolkit.lake.runs import finished, start_run
 BATCH_TRAJECTORIES = 5_000
 SHOWN_ERRORS = 20
 NAMED = "named by --format"
+_SHARED: dict[type[Row], str] = {Task: "task_id", Model: "model_id", Prompt: "prompt_hash"}
+"""Rows that many records share, and what tells them apart."""
 
 
 @dataclass(slots=True)
@@ -118,8 +120,8 @@ def _once(rows: list[Row]) -> Iterator[Row]:
     """Rows without repetitions of tasks, models and prompts, which many records share."""
     seen: set[tuple[str, object]] = set()
     for row in rows:
-        key = next((name for name in ("task_id", "model_id", "prompt_hash") if name in type(row).model_fields), None)
-        if key is None or "trajectory_id" in type(row).model_fields:
+        key = _SHARED.get(type(row))
+        if key is None:
             yield row
         elif (mark := (key, getattr(row, key))) not in seen:
             seen.add(mark)

@@ -7,10 +7,10 @@ the options is found here, before anything is paid for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipelines.model_flags import SPECS, ModelFlags
 from schemas import Task, TrajectoryKind
@@ -134,14 +134,36 @@ def _recall(spec: str) -> float:
         raise InputError(f"expected oracle or oracle:recall=SHARE, got {spec!r}") from error
 
 
-def _openai(model: str, options: ModelOptions) -> LLM:
+def build_judge(options: ModelOptions, schema: Mapping[str, Any]) -> LLM:
+    """The model that `options` name, its answers keeping to a JSON Schema (a script's as they are).
+
+    Raises:
+        InputError: not a model that can, or its options are incomplete.
+    """
+    kind, _, rest = options.spec.partition(":")
+    _check_fit(kind, options)
+    if options.logprobs:
+        raise InputError("--logprobs is for rollouts; of a judge only the verdict is kept")
+    if kind == "scripted" and rest:
+        from toolkit.llm.scripted import load_script
+
+        return load_script(Path(rest))
+    if kind == "openai" and rest:
+        return _openai(rest, options, schema)
+    raise InputError(
+        f"expected openai:MODEL or scripted:FILE as a judge, got {options.spec!r}; its answers keep to a JSON schema, "
+        "which a server sees to: put local weights behind one, such as `vllm serve`"
+    )
+
+
+def _openai(model: str, options: ModelOptions, schema: Mapping[str, Any] | None = None) -> LLM:
     from toolkit.llm.openai_server import OpenAIServer, parse_endpoint
 
     if options.endpoints and options.base_url:
         raise InputError("--base-url and --endpoint both name servers; give each of them as an --endpoint")
     urls = options.endpoints or (options.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",)
     endpoints = [parse_endpoint(url, key_env=options.api_key_env, timeout_s=options.timeout_s) for url in urls]
-    return OpenAIServer(model, endpoints, logprobs=options.logprobs)
+    return OpenAIServer(model, endpoints, logprobs=options.logprobs, schema=schema)
 
 
 def _transformers(source: str, options: ModelOptions) -> LLM:

@@ -10,26 +10,44 @@
       - review: {require: accepted}
       - sample: {n: 2000, by: dataset, seed: 0}
 
-Invariant: an unknown key, step or value is an error that names its line.
+A step `use: other.yaml` stands for the steps of that recipe; `within: NAME` for what a selection in the lake keeps.
+Invariant: an unknown key, step or value is an error that names its file and line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from toolkit.contamination.hits import Kind
-from toolkit.errors import RecipeError
+from toolkit.errors import InputError, RecipeError
 from toolkit.recipe_text import explain, line_of, most_telling, read_recipe, read_yaml
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Line and file of a step, in brackets; empty if it was not read from a file."""
+        return self._place
 
 
 class Where(_Strict):
@@ -116,9 +134,10 @@ class BestOf(_Strict):
 
 
 class MaskSteps(_Strict):
-    """Give steps that fulfil a SQL predicate over `steps` the loss weight 0; nothing is dropped.
+    """Give steps that fulfil a SQL predicate over `steps_scored` the loss weight 0; nothing is dropped.
 
-    There is also the column `review_verdict`, what people say of a step: correct, wrong, unsure or null.
+    That view has the columns of `steps`, those of process signals, `review_verdict`, what people say of a step
+    (correct, wrong, unsure or null), and `judge_step`, whether a model that judged it found it correct (or null).
     """
 
     mask_steps: Annotated[str, Field(min_length=1)]
@@ -154,7 +173,79 @@ class Sample(_Strict):
     sample: SampleOptions
 
 
-Rule = Where | Dedup | Decontaminate | BestOf | MaskSteps | Review | Sample
+def _as_text(value: object) -> object:
+    """Values of a column as YAML gives them, in the words that DuckDB has for them."""
+    if not isinstance(value, dict):
+        return value
+    return {str(key).lower() if isinstance(key, bool) else str(key): share for key, share in value.items()}
+
+
+class MixOptions(_Strict):
+    """Which values of a column make up how much of what stays."""
+
+    by: Annotated[str, Field(pattern=r"^\w+$")]
+    """Column of `trajectories_scored`, such as `teacher`, `source`, `kind` or `dataset`."""
+    shares: Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], BeforeValidator(_as_text), Field(min_length=1)]
+    """Share of each value; they add up to 1. Rows with other values, or with none, are dropped."""
+    n: Annotated[int, Field(ge=1)] | None = None
+    """At most so many trajectories in all. None: as many as the shares allow."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: dict[str, float]) -> dict[str, float]:
+        total = sum(Fraction(str(share)) for share in shares.values())
+        if total != 1:
+            raise PydanticCustomError(
+                "shares", "the shares must add up to 1, but add up to {total}", {"total": float(total)}
+            )
+        return shares
+
+
+class Mix(_Strict):
+    """Keep values of a column in set shares."""
+
+    mix: MixOptions
+
+
+class BalanceOptions(_Strict):
+    """What is made equal."""
+
+    by: Annotated[str, Field(pattern=r"^\w+$")]
+    """Column of `trajectories_scored`; rows with none are a group, too."""
+    per_value: Annotated[int, Field(ge=1)] | None = None
+    """At most so many of each value; rarer ones stay whole. None: of each as many as of the rarest."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Balance(_Strict):
+    """Keep equally many of each value of a column."""
+
+    balance: BalanceOptions
+
+
+class MaxTokensOptions(_Strict):
+    """How long a trajectory may be, and how that is estimated."""
+
+    n: Annotated[int, Field(ge=1)]
+    """Tokens of question, turns and observations together; the system prompt is not counted."""
+    chars_per_token: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
+    """Characters a token. `export --format sft` counts with the student's tokenizer."""
+
+
+class MaxTokens(_Strict):
+    """Drop trajectories that are too long."""
+
+    max_tokens: MaxTokensOptions
+
+
+class Within(_Strict):
+    """Keep what a selection of the lake keeps, with the weights that it gives to steps."""
+
+    within: Annotated[str, Field(min_length=1)]
+
+
+Rule = Where | Dedup | Decontaminate | BestOf | MaskSteps | Review | Sample | Mix | Balance | MaxTokens | Within
 RULES: dict[str, type[Rule]] = {
     "where": Where,
     "dedup": Dedup,
@@ -163,7 +254,13 @@ RULES: dict[str, type[Rule]] = {
     "mask_steps": MaskSteps,
     "review": Review,
     "sample": Sample,
+    "mix": Mix,
+    "balance": Balance,
+    "max_tokens": MaxTokens,
+    "within": Within,
 }
+USE = "use"
+"""The step that stands for the steps of another recipe."""
 
 
 class FilterRecipe(_Strict):
@@ -183,21 +280,38 @@ def rule_name(rule: Rule) -> str:
 
 
 def load_recipe(path: Path) -> FilterRecipe:
-    """Read and check a recipe.
+    """Read and check a recipe, and those that it uses; their paths are relative to it.
 
     Raises:
         InputError: the file cannot be read.
         RecipeError: it is not YAML, or does not validate; the message names file and line.
     """
-    return parse_recipe(read_recipe(path), str(path))
+    return _parse(read_recipe(path), str(path), (path,))
 
 
 def parse_recipe(text: str, place: str) -> FilterRecipe:
-    """Check the text of a recipe; `place` names it in errors.
+    """Check the text of a recipe; `place` is its path, or any name for it in errors.
 
     Raises:
         RecipeError: as `load_recipe`.
     """
+    return _parse(text, place, (Path(place),))
+
+
+def renamed(recipe: FilterRecipe, name: str) -> FilterRecipe:
+    """The same recipe under another name.
+
+    Raises:
+        InputError: it is no name for a selection.
+    """
+    try:
+        return FilterRecipe.model_validate({"name": name, "steps": recipe.steps})
+    except ValidationError as error:
+        raise InputError(f"--name: expected letters, digits, dots, dashes and underscores, got {name!r}") from error
+
+
+def _parse(text: str, place: str, trail: Sequence[Path]) -> FilterRecipe:
+    """`trail` are the files that led here, this one last."""
     root, values = read_yaml(text, place)
     if not isinstance(values, dict) or root is None:
         raise RecipeError(f"{place}: expected a mapping with `name` and `steps`, got {type(values).__name__}")
@@ -206,7 +320,12 @@ def parse_recipe(text: str, place: str) -> FilterRecipe:
     try:
         steps = values.get("steps")
         if isinstance(steps, list):
-            values["steps"] = [_rule(step, index) for index, step in enumerate(steps)]
+            lines = (f"{line_of(root, ('steps', index))} of {place}" for index in range(len(steps)))
+            values["steps"] = [
+                rule
+                for index, (step, line) in enumerate(zip(steps, lines, strict=True))
+                for rule in _rules(step, index, line, trail)
+            ]
         return FilterRecipe.model_validate(values)
     except _StepError as error:
         raise RecipeError(f"{line_of(root, error.path)} of {place}: {error}") from error
@@ -221,16 +340,36 @@ class _StepError(Exception):
         self.path = path
 
 
-def _rule(step: object, index: int) -> Rule:
+def _rules(step: object, index: int, place: str, trail: Sequence[Path]) -> list[Rule]:
+    """The rules that a step stands for: one, or those of the recipe that it uses."""
+    known = (*RULES, USE)
     if not isinstance(step, dict) or len(step) != 1:
-        raise _StepError(f"a step is one of {', '.join(RULES)}, with its options; got {step!r}", ("steps", index))
+        raise _StepError(f"a step is one of {', '.join(known)}, with its options; got {step!r}", ("steps", index))
     name = next(iter(step))
+    if name == USE:
+        return _used(step[name], ("steps", index, name), trail)
     if name not in RULES:
-        close = get_close_matches(str(name), RULES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(RULES)}"
+        close = get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
         raise _StepError(f"unknown step {name!r}{hint}", ("steps", index, name))
     try:
-        return RULES[name].model_validate(step)
+        rule = RULES[name].model_validate(step)
     except ValidationError as error:
         first = most_telling(error)
         raise _StepError(explain(first), ("steps", index, *first["loc"])) from error
+    rule._place = f" ({place})"
+    return [rule]
+
+
+def _used(given: object, path: Sequence[int | str], trail: Sequence[Path]) -> list[Rule]:
+    if not isinstance(given, str) or not given:
+        raise _StepError(f"use: expected the path of a recipe, got {given!r}", path)
+    file = trail[-1].parent / given
+    if any(file.resolve() == earlier.resolve() for earlier in trail):
+        way = " → ".join(str(earlier) for earlier in (*trail, file))
+        raise _StepError(f"use: a recipe cannot contain itself: {way}", path)
+    try:
+        text = read_recipe(file)
+    except InputError as error:
+        raise _StepError(f"use: {error}", path) from error
+    return _parse(text, str(file), (*trail, file)).steps

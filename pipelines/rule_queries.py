@@ -6,7 +6,8 @@ broken by dataset, position and id, never by the order in which files were read.
 
 from __future__ import annotations
 
-from pipelines.recipe import BestOf, Dedup, MaskSteps, Review, Rule, Sample
+from pipelines.quotas import column_of
+from pipelines.recipe import Balance, BestOf, Dedup, MaskSteps, MaxTokens, Mix, Review, Rule, Sample
 from toolkit.lake.literal import literal
 from toolkit.lake.predicate import Predicate
 
@@ -28,11 +29,11 @@ _SAME = {
 
 
 def order_columns(rule: Rule) -> list[str]:
-    """Columns of `trajectories_scored` that a rule orders or samples by."""
+    """Columns of `trajectories_scored` that a rule orders or groups by."""
     if isinstance(rule, BestOf):
         return [term.split()[0] for term in rule.best_of.order_by]
-    if isinstance(rule, Sample) and rule.sample.by:
-        return [rule.sample.by]
+    if isinstance(rule, Sample | Mix | Balance) and (column := column_of(rule)):
+        return [column]
     return []
 
 
@@ -100,28 +101,45 @@ def review_query(rule: Review) -> str:
         WHERE coalesce(accepted, 0) <= coalesce(rejected, 0)"""
 
 
-def stratum_of(rule: Sample) -> str:
-    """The expression whose values are the strata."""
-    return f"CAST({rule.sample.by} AS VARCHAR)" if rule.sample.by else "'all'"
-
-
-def sample_query(rule: Sample) -> str:
-    """Rows beyond their stratum's quota, which the table `quotas` holds, in a seeded order."""
-    seed = rule.sample.seed
-    order = f"PARTITION BY s.stratum ORDER BY md5('{seed}:' || trajectory_id)"
-    said = f"'stratum', stratum, 'rows', rows, 'quota', quota, 'seed', {seed}"
+def max_tokens_query(rule: MaxTokens) -> str:
+    """Rows whose question, turns and observations are longer than allowed, by an estimate from their characters."""
+    options = rule.max_tokens
+    said = f"'tokens', tokens, 'n', {options.n}, 'chars', chars, 'chars_per_token', {options.chars_per_token}"
     return f"""
         SELECT trajectory_id, NULL AS nearest_kept_id, json_object({said})::VARCHAR AS evidence
-        FROM (SELECT trajectory_id, s.stratum, rows, quota, row_number() OVER ({order}) AS place
-              FROM (SELECT trajectory_id, {stratum_of(rule)} AS stratum FROM trajectories_scored {STILL_IN}) s
-              JOIN quotas ON s.stratum IS NOT DISTINCT FROM quotas.stratum)
-        WHERE place > quota"""
+        FROM (SELECT trajectory_id, coalesce(length(question), 0) + coalesce(turns, 0) AS chars,
+                     ceil(chars / {options.chars_per_token})::BIGINT AS tokens
+              FROM trajectories_scored {STILL_IN} LEFT JOIN (
+                  SELECT trajectory_id, sum(length(completion) + coalesce(length(observation), 0))::BIGINT AS turns
+                  FROM steps {STILL_IN} GROUP BY 1
+              ) USING (trajectory_id))
+        WHERE tokens > {options.n}"""
+
+
+def within_query(name: str, selection_id: str) -> str:
+    """Rows that another selection does not keep, with its reason; a newer attempt is not what it decided on."""
+    said = f"'selection', {literal(name)}, 'selection_id', {literal(selection_id)}"
+    return f"""
+        SELECT trajectory_id, d.nearest_kept_id,
+               json_object({said}, 'rule', coalesce(d.rule, 'not decided on'), 'evidence', d.evidence::JSON)::VARCHAR
+                   AS evidence
+        FROM trajectories {STILL_IN} LEFT JOIN (
+            SELECT * FROM decisions WHERE selection_id = {literal(selection_id)}
+        ) d USING (trajectory_id, attempt)
+        WHERE NOT coalesce(d.kept, false)"""
+
+
+def inherited_weights_query(selection_id: str) -> str:
+    """INSERT of the step weights of another selection that no earlier rule set; its parameter is the rule's label."""
+    return f"""
+        INSERT INTO masks SELECT trajectory_id, step_index, weight, ? FROM step_weights {STILL_IN}
+        ANTI JOIN masks USING (trajectory_id, step_index) WHERE selection_id = {literal(selection_id)}"""
 
 
 def mask_query(rule: MaskSteps) -> str:
     """INSERT of the steps to mask that no earlier rule masked; its parameter is the rule's label."""
     return f"""
-        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps_reviewed {STILL_IN}
+        INSERT INTO masks SELECT trajectory_id, step_index, 0.0, ? FROM steps_scored {STILL_IN}
         ANTI JOIN masks USING (trajectory_id, step_index) WHERE (\n{rule.mask_steps}\n)"""
 
 

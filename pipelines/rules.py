@@ -10,24 +10,41 @@ equal selections.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import duckdb
+import pyarrow as pa
 
-from pipelines.recipe import BestOf, Decontaminate, Dedup, MaskSteps, Review, Rule, Sample, Where, rule_name
+from pipelines.quotas import Quota, quota_query, quotas_of, sizes_query
+from pipelines.recipe import (
+    BestOf,
+    Decontaminate,
+    Dedup,
+    MaskSteps,
+    MaxTokens,
+    Review,
+    Rule,
+    Sample,
+    Where,
+    Within,
+    rule_name,
+)
 from pipelines.rule_queries import (
     best_of_query,
     dedup_query,
+    inherited_weights_query,
     mask_query,
+    max_tokens_query,
     order_columns,
     review_query,
-    sample_query,
-    stratum_of,
     where_query,
+    within_query,
 )
 from toolkit.contamination.index import Question
 from toolkit.errors import InputError, QueryError
 from toolkit.lake.lake import Lake
 from toolkit.lake.predicate import parse_predicate
+from toolkit.lake.signal_views import SIGNAL_OF, unscored_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,44 +87,52 @@ class Funnel:
         """
         columns = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0").columns
         for position, rule in enumerate(rules, start=1):
-            label = f"{position}: {rule_name(rule)}"
+            label = f"{position}: {rule_name(rule)}{rule.place}"
             try:
                 if isinstance(rule, Where):
                     parse_predicate(self.connection, rule.where, "trajectories_scored")
                 elif isinstance(rule, MaskSteps):
-                    predicate = parse_predicate(self.connection, rule.mask_steps, "steps_reviewed")
+                    predicate = parse_predicate(self.connection, rule.mask_steps, "steps_scored")
                     if "review_verdict" in predicate.columns:
                         self._need_reviews("step_index IS NOT NULL", None)
                 elif isinstance(rule, Review):
                     self._need_reviews("step_index IS NULL", rule.review.project)
+                elif isinstance(rule, Within):
+                    self._selection(rule.within)
                 elif isinstance(rule, Decontaminate):
                     self._load_benchmarks(position, rule)
             except InputError as error:
                 raise type(error)(f"step {label}: {error}") from error
             for column in order_columns(rule):
                 if column not in columns:
-                    raise QueryError(f"step {label}: trajectories_scored has no column {column!r}")
+                    close = get_close_matches(column, columns, n=1)
+                    hint = f"; did you mean {close[0]!r}?" if close else ""
+                    raise QueryError(f"step {label}: trajectories_scored has no column {column!r}{hint}")
 
     def apply(self, position: int, rule: Rule) -> Applied:
         """Run one rule."""
         label = f"{position}: {rule_name(rule)}"
         before = self.count("alive")
+        notes = self._unscored(rule, label)
         if isinstance(rule, MaskSteps):
-            return Applied(label, before, 0, masked_steps=self._mask(rule, label))
+            return Applied(label, before, 0, masked_steps=self._mask(rule, label), notes=notes)
         if isinstance(rule, Decontaminate):
             return self._decontaminate(position, rule, label, before)
-        notes: list[str] = []
         if isinstance(rule, Where):
             query = where_query(parse_predicate(self.connection, rule.where, "trajectories_scored"), self._types())
         elif isinstance(rule, Dedup):
             query = dedup_query(rule) if rule.dedup.jaccard is None else self._near_duplicates(rule, notes)
         elif isinstance(rule, BestOf):
             query = best_of_query(rule)
+        elif isinstance(rule, MaxTokens):
+            query = max_tokens_query(rule)
+        elif isinstance(rule, Within):
+            return self._within(rule, label, before)
         elif isinstance(rule, Review):
             query = review_query(rule)
         else:
-            query = self._sample_sql(rule)
-            if rule.sample.n > before:
+            query = self._quota_query(rule, label)
+            if isinstance(rule, Sample) and rule.sample.n > before:
                 notes.append(f"step {label} asks for {rule.sample.n:,} trajectories; only {before:,} are left")
         return Applied(label, before, self._drop(query, label), notes=notes)
 
@@ -142,6 +167,22 @@ class Funnel:
         self.connection.execute(mask_query(rule), [label])
         return self.count("masks") - before
 
+    def _unscored(self, rule: Rule, label: str) -> list[str]:
+        """What to say if the rule names process signals for which rows were never scored: there they are null."""
+        if isinstance(rule, Where):
+            predicate = parse_predicate(self.connection, rule.where, "trajectories_scored")
+        elif isinstance(rule, MaskSteps):
+            predicate = parse_predicate(self.connection, rule.mask_steps, "steps_scored")
+        else:
+            return []
+        signals = dict.fromkeys(SIGNAL_OF[column] for column in predicate.columns if column in SIGNAL_OF)
+        counted = {name: self.connection.execute(unscored_query(name, "alive")).fetchall()[0][0] for name in signals}
+        return [
+            f"step {label}: {missing:,} trajectories were never scored for {name}, which is null there"
+            for name, missing in counted.items()
+            if missing
+        ]
+
     def _near_duplicates(self, rule: Dedup, notes: list[str]) -> str:
         # Only here: numpy and rensa are slow to load, and most recipes need neither.
         from pipelines.near_duplicates import DROPS, find_near_duplicates
@@ -166,28 +207,36 @@ class Funnel:
         relation = self.connection.sql("SELECT * FROM trajectories_scored LIMIT 0")
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
-    def _sample_sql(self, rule: Sample) -> str:
-        counted = self.connection.execute(
-            f"SELECT {stratum_of(rule)} AS stratum, count(*) FROM trajectories_scored"
-            " SEMI JOIN alive USING (trajectory_id) GROUP BY 1 ORDER BY 1 NULLS FIRST"
-        ).fetchall()
-        quotas = share_out(rule.sample.n, [rows for _, rows in counted])
-        self.connection.execute("CREATE OR REPLACE TEMP TABLE quotas (stratum VARCHAR, rows BIGINT, quota BIGINT)")
-        for (name, rows), quota in zip(counted, quotas, strict=True):
-            self.connection.execute("INSERT INTO quotas VALUES (?, ?, ?)", [name, rows, quota])
-        return sample_query(rule)
+    def _within(self, rule: Within, label: str, before: int) -> Applied:
+        selection_id = self._selection(rule.within)
+        dropped = self._drop(within_query(rule.within, selection_id), label)
+        masked = self.count("masks")
+        self.connection.execute(inherited_weights_query(selection_id), [label])
+        return Applied(label, before, dropped, masked_steps=self.count("masks") - masked)
+
+    def _selection(self, name: str) -> str:
+        """Id of the newest selection called `name`.
+
+        Raises:
+            QueryError: there is none; the message names those that exist.
+        """
+        found = dict(self.connection.execute("SELECT name, selection_id FROM selections ORDER BY name").fetchall())
+        if name not in found:
+            raise QueryError(f"there is no selection {name!r}; there are {', '.join(found) or 'none'}")
+        return str(found[name])
+
+    def _quota_query(self, rule: Quota, label: str) -> str:
+        sizes = self.connection.execute(sizes_query(rule)).fetchall()
+        try:
+            quotas = quotas_of(rule, sizes)
+        except QueryError as error:
+            raise QueryError(f"step {label}{rule.place}: {error}") from error
+        columns = [[value for value, _ in sizes], [size for _, size in sizes], quotas]
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, _QUOTA_TYPES, strict=True)]
+        self.connection.register("counted", pa.table(arrays, names=["value", "rows", "quota"]))
+        self.connection.execute("CREATE OR REPLACE TEMP TABLE quotas AS SELECT * FROM counted")
+        self.connection.unregister("counted")
+        return quota_query(rule)
 
 
-def share_out(n: int, sizes: list[int]) -> list[int]:
-    """Split `n` over strata in proportion to `sizes`, none above its size (largest remainders).
-
-    The shares add up to `min(n, sum(sizes))`.
-    """
-    total = sum(sizes)
-    if n >= total:
-        return list(sizes)
-    shares = [n * size // total for size in sizes]
-    by_remainder = sorted(range(len(sizes)), key=lambda index: (-(n * sizes[index] % total), index))
-    for index in by_remainder[: n - sum(shares)]:
-        shares[index] += 1
-    return shares
+_QUOTA_TYPES = (pa.string(), pa.int64(), pa.int64())

@@ -15,14 +15,10 @@ from toolkit.errors import InputError
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFlags:
-    """How rollouts are run and paid for; nothing of it enters ids."""
+class SpendFlags:
+    """How much is asked at once, and what may be spent; nothing of it enters ids."""
 
-    in_flight: Annotated[int, Parameter(help="Rollouts in flight at once.")] = 32
-    retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors"
-    shard: Annotated[
-        str, Parameter(help="Only part i of n of the questions, as i/n, for several processes on one lake.")
-    ] = "1/1"
+    in_flight: Annotated[int, Parameter(help="Rollouts, or what else is asked for, in flight at once.")] = 32
     max_cost: Annotated[
         float | None, Parameter(help="Most US dollars of all calls of this identity in this lake; needs the prices.")
     ] = None
@@ -66,4 +62,16 @@ class RunFlags:
         return Prices(self.price_in, self.price_out)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags(SpendFlags):
+    """How rollouts are run and paid for."""
+
+    retry: Annotated[Retry, Parameter(help="Which failed rollouts to try again: errors, timeouts or none.")] = "errors"
+    shard: Annotated[
+        str, Parameter(help="Only part i of n of the questions, as i/n, for several processes on one lake.")
+    ] = "1/1"
+
+
 AT_ONCE = RunFlags()
+USUAL_SPENDING = SpendFlags()

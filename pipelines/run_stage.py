@@ -27,6 +27,7 @@ INPUTS = {
     "generate": ("tasks", "index", "tools", "templates", "adapter"),
     "evaluate": ("tasks", "index", "tools", "templates", "adapter"),
     "filter": ("recipe",),
+    "judge": ("rubric_file",),
 }
 """Options that name files which must be there, by command."""
 MADE = {"index": ("index",), "export": ("out",), "report": ("out",)}

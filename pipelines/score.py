@@ -1,4 +1,4 @@
-"""`toolkit score` and `toolkit grade`: is the final answer right?
+"""`toolkit score` and `toolkit grade`: is the final answer right, and, with `--signals`, how was it reached?
 
 `score` grades every trajectory of a lake that its task's grader has not graded yet and
 writes `scores`; `grade` does the same for lines on standard input, without a lake.
@@ -18,6 +18,7 @@ import duckdb
 import orjson
 from cyclopts import Parameter
 
+from pipelines.signals import score_signals
 from schemas import Domain, Score
 from schemas.identity import canonical_json
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
@@ -27,6 +28,8 @@ from toolkit.grading import FACT_SCORER, MATH_SCORER
 from toolkit.grading.answers import Grade
 from toolkit.grading.grader import Grader
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.signal_views import SUMMARY
+from toolkit.process.signals import NAMES, chosen_names
 
 BATCH_ROWS = 10_000
 
@@ -100,27 +103,37 @@ def _score(row: dict[str, Any], grade: Grade, now: datetime) -> Score:
 def score_command(
     *,
     lake: LakePath = DEFAULT_LAKE,
+    signals: Annotated[str | None, Parameter(help=f"Process signals as well: all, or of {', '.join(NAMES)}.")] = None,
     workers: Annotated[int | None, Parameter(help="Processes for math grading; default: one a core.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Grade the final answers that have not been graded yet.
+    """Grade the final answers that have not been graded yet, and, if asked, look at how they were reached.
 
     Args:
         lake: Directory of the lake.
+        signals: Process signals to score as well: all, or names with commas between them.
         workers: Processes for math grading; default: one a core.
         json: Print one JSON document.
     """
+    names = chosen_names(signals) if signals is not None else ()
     opened = open_lake(lake)
     counts = score_lake(opened, workers=workers)
+    if names:
+        note(f"signals: {score_signals(opened, names):,} scores written")
+    found = opened.sql(SUMMARY.format(chosen=""))
+    process = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall() if row[0] in names]
     relation = opened.sql(_SUMMARY)
     rows = relation.fetchall()
     ungraded = opened.sql("SELECT count(*) FROM trajectories JOIN tasks USING (task_id) WHERE len(answers) = 0")
     without_gold = int(ungraded.fetchall()[0][0])
     if json:
         datasets = [dict(zip(relation.columns, row, strict=True)) for row in rows]
-        print_json({"graded": counts.total(), **counts, "without_gold": without_gold, "datasets": datasets})
+        answers = {"graded": counts.total(), **counts, "without_gold": without_gold, "datasets": datasets}
+        print_json({**answers, "signals": process})
         return
     print_table(relation.columns, rows, title="answers by dataset")
+    if process:
+        print_table(list(process[0]), [list(row.values()) for row in process], title="process signals")
     note(f"graded {counts.total():,} answers now")
     if without_gold:
         note(f"{without_gold:,} trajectories have no gold answer: `correct` is their source's reward, if any")

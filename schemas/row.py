@@ -43,7 +43,7 @@ class JsonText:
 
 def _check_json(text: str) -> str:
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
     return text
@@ -51,6 +51,10 @@ def _check_json(text: str) -> str:
 
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON; write null or a string")
+
+
+# Made once: `json.loads` makes one at every call that says what to do with constants.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _in_utc(moment: datetime) -> datetime:

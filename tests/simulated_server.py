@@ -50,6 +50,10 @@ class Manners:
     """False: only `max_completion_tokens` is known."""
     says: str | None = None
     """What a greedy answer begins with. None: what follows from the prompt."""
+    schemas: Literal["json_schema", "json_object", "ignored", "refused"] = "json_schema"
+    """How an answer can be made to keep to a JSON schema."""
+    text_limits: bool = True
+    """False: a schema with `maxLength` is refused."""
 
 
 @dataclass
@@ -63,6 +67,8 @@ class SimulatedServer:
     """Taken from the front, one a chat request."""
     refuses: tuple[str, int] | None = None
     """A text and the status that requests with it are answered with. None: all are welcome."""
+    answers: Callable[[dict[str, Any]], dict[str, str]] | None = None
+    """What is answered to a request under a schema that leaves a choice. None: what follows from the prompt."""
     delay_s: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Of the chat requests, in the order of arrival."""
@@ -121,6 +127,8 @@ class SimulatedServer:
             return refusal(400, "unrecognized request argument supplied: include_stop_str_in_output")
         if "max_tokens" in body and not manners.max_tokens:
             return refusal(400, "unsupported parameter: max_tokens; use max_completion_tokens instead")
+        if fault := self._schema_fault(body):
+            return refusal(400, fault)
         prompt, prefix = self._prompt(body, flagged and last)
         self.prompts.append(prompt)
         if count(prompt) + limit(body) > CONTEXT_TOKENS:
@@ -173,6 +181,9 @@ class SimulatedServer:
 
     def _write(self, body: dict[str, Any], prompt: str, index: int) -> tuple[str, str, str | None]:
         """Text, finish reason and the stop string that ended it."""
+        if schema := self._schema(body):
+            text = self._fill(body, schema, prompt)
+            return text, "stop" if text.endswith("}") else "length", None
         greedy = not body.get("temperature")
         seed = "" if greedy else f"{body.get('seed')}|{index}|"
         text = ""
@@ -184,6 +195,32 @@ class SimulatedServer:
                 if self.manners.stops and text.endswith(stop):
                     return text, "stop", stop
         return text, "length", None
+
+    def _schema(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        """The schema that the answer keeps to."""
+        asked = body.get("response_format") or {}
+        if asked.get("type") != self.manners.schemas:
+            return None
+        found: dict[str, Any] = asked["schema"] if asked["type"] == "json_object" else asked["json_schema"]["schema"]
+        return found
+
+    def _schema_fault(self, body: dict[str, Any]) -> str | None:
+        if "response_format" not in body:
+            return None
+        if self.manners.schemas == "refused":
+            return "unrecognized request argument supplied: response_format"
+        return None if self.manners.text_limits or "maxLength" not in json.dumps(body) else "maxLength is not permitted"
+
+    def _fill(self, body: dict[str, Any], schema: dict[str, Any], prompt: str) -> str:
+        """An answer that keeps to the schema, cut off at the token limit."""
+        choices = {name: entry.get("enum") for name, entry in schema["properties"].items()}
+        chosen = {
+            name: words[hashlib.sha256(f"{name}{prompt}".encode()).digest()[0] % len(words)] if words else "so it is"
+            for name, words in choices.items()
+        }
+        if self.answers and any(len(words or ()) > 1 for words in choices.values()):
+            chosen |= self.answers(body)
+        return json.dumps(chosen)[: limit(body)]
 
 
 @contextmanager

@@ -22,8 +22,12 @@ WIDTH, LAYERS, HEAD = 128, 2, 64
 RANK = 8
 
 
-def make_tiny_model(directory: Path, *, seed: int = 0) -> Path:
-    """The model in `directory`."""
+def make_tiny_model(directory: Path, *, seed: int = 0, teachable: bool = False) -> Path:
+    """The model in `directory`.
+
+    A `teachable` one has weights so narrow that it attends to everything and learns in minutes, can write special
+    tokens, and ends no text with `<|im_end|>`: as pretrained models, whose end token is another than that of turns.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -36,7 +40,7 @@ def make_tiny_model(directory: Path, *, seed: int = 0) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
+        eos_token="<unk>" if teachable else "<|im_end|>",
         pad_token="<|im_end|>",
         unk_token="<unk>",
         additional_special_tokens=["<|im_start|>"],
@@ -55,17 +59,18 @@ def make_tiny_model(directory: Path, *, seed: int = 0) -> Path:
         num_key_value_heads=1,
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=False,
-        initializer_range=0.2,
-        eos_token_id=0,
+        initializer_range=0.05 if teachable else 0.2,
+        eos_token_id=SPECIAL.index(fast.eos_token),
         pad_token_id=0,
         bos_token_id=None,
         dtype="float32",
     )
     model = Qwen2ForCausalLM(config)
-    with torch.no_grad():
-        model.lm_head.weight.normal_(0, 0.4)
-        # Special tokens have no text of their own; they stay unlikely.
-        model.lm_head.weight[: len(SPECIAL)] = 0
+    if not teachable:
+        with torch.no_grad():
+            model.lm_head.weight.normal_(0, 0.4)
+            # Special tokens have no text of their own; they stay unlikely.
+            model.lm_head.weight[: len(SPECIAL)] = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save_pretrained(directory)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from toolkit.errors import MissingExtraError
+from toolkit.grading.agreement import Pair, alpha
 
 CLEAR = ("accepted", "rejected", "correct", "wrong")
 """Verdicts that count; the others abstain."""
@@ -48,23 +48,25 @@ class GraderAgreement:
     both_fail: int
 
     @property
+    def _pair(self) -> Pair:
+        return Pair(self.both_pass, self.grader_only, self.people_only, self.both_fail)
+
+    @property
     def agreement(self) -> float:
         """Share of equal verdicts."""
-        return (self.both_pass + self.both_fail) / self.units
+        return self._pair.share
 
     @property
     def kappa(self) -> float | None:
         """Cohen's kappa. None: undefined, because chance alone would agree everywhere."""
-        grader, people = self.both_pass + self.grader_only, self.both_pass + self.people_only
-        chance = (grader * people + (self.units - grader) * (self.units - people)) / self.units**2
-        return (self.agreement - chance) / (1 - chance) if chance < 1 else None
+        return self._pair.kappa
 
 
 def people_agreement(connection: duckdb.DuckDBPyConnection, project: str) -> list[Alpha]:
     """Alpha over the wholes and over the steps of `project`.
 
     Raises:
-        MissingExtraError: the extra `review` is not installed.
+        MissingExtraError: krippendorff is not installed.
     """
     rows = connection.execute(
         f"""SELECT step_index IS NULL, trajectory_id, step_index, verdict FROM reviews
@@ -85,18 +87,12 @@ def alpha_of(of: str, units: list[Counter[str]]) -> Alpha:
     """Alpha over the verdicts on each unit.
 
     Raises:
-        MissingExtraError: the extra `review` is not installed.
+        MissingExtraError: krippendorff is not installed.
     """
-    values = sorted(set().union(*units))
     verdicts = sum(words.total() for words in units)
-    if len(values) < 2:
-        return Alpha(of, len(units), verdicts, None)
-    try:
-        from krippendorff import alpha
-    except ImportError as error:
-        raise MissingExtraError("krippendorff", "review", "agreement") from error
-    counts = [[words[value] for value in values] for words in units]
-    return Alpha(of, len(units), verdicts, float(alpha(value_counts=counts, level_of_measurement="nominal")))
+    values = sorted(set().union(*units))
+    votes = Counter(tuple(words[value] for value in values) for words in units)
+    return Alpha(of, len(units), verdicts, alpha(votes))
 
 
 def grader_agreement(connection: duckdb.DuckDBPyConnection, project: str) -> list[GraderAgreement]:

@@ -1,10 +1,11 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_model import make_tiny_model
+from tiny_model import make_tiny_adapter, make_tiny_model
 
 from pipelines.evaluate import check_graders
 from pipelines.generate import GenerateOptions, build_setup
@@ -253,3 +254,74 @@ def test_a_student_in_process_has_the_id_that_training_gives_it(sums: Path, tmp_
         "SELECT m.model_id, m.name, m.revision FROM models m SEMI JOIN evaluated USING (model_id)"
     )
     assert rows.fetchall() == [(known.model_id, "tiny", known.revision)]
+
+
+@pytest.fixture(scope="module")
+def students(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base, an adapter for it, the base with two letters exchanged, and the base without chat template."""
+    pytest.importorskip("peft")
+    place = tmp_path_factory.mktemp("students")
+    make_tiny_adapter(place / "adapter", make_tiny_model(place / "base"))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(place / "base" / name, place / "adapter")
+    shutil.copytree(place / "base", place / "other")
+    tokenizer = json.loads((place / "base" / "tokenizer.json").read_text())
+    letters = tokenizer["model"]["vocab"]
+    letters["a"], letters["b"] = letters["b"], letters["a"]
+    (place / "other" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    shutil.copytree(place / "base", place / "bare", ignore=shutil.ignore_patterns("chat_template.jinja"))
+    return place
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("hf:./nowhere", [], "there is no directory ./nowhere with a model"),
+        ("hf:{place}", [], "{place} holds no model: config.json is missing"),
+        ("hf:{place}/base", ["--adapter", "{place}/no"], "there is no directory {place}/no with an adapter"),
+        ("hf:{place}/base", ["--adapter", "{place}"], "{place} holds no adapter: adapter_config.json is missing"),
+        (
+            "hf:{place}/other",
+            ["--adapter", "{place}/adapter"],
+            "{place}/adapter was trained with another tokenizer than that of {place}/other: 2 tokens differ, "
+            "such as 'a', which is 13 there and 14 here",
+        ),
+        (
+            "hf:{place}/bare",
+            [],
+            "bare: the tokenizer has no chat template; expected one in chat_template.jinja beside it",
+        ),
+        ("openai:m", ["--adapter", "{place}/adapter"], "--adapter is for hf: and vllm: models, not openai:m"),
+        (
+            "hf:{place}/base",
+            ["--dtype", "int8"],
+            "expected auto, float32, bfloat16 or float16 as the dtype, got 'int8'",
+        ),
+        (
+            "gpt",
+            [],
+            "expected oracle, oracle:recall=SHARE, openai:MODEL, hf:PATH_OR_NAME, vllm:PATH_OR_NAME or scripted:FILE "
+            "as the model, got 'gpt'",
+        ),
+        (
+            "hf:{place}/base",
+            ["--policy", "beam"],
+            'Invalid value "beam" for --policy. Choose from: "greedy", "sag". '
+            "`toolkit evaluate --help` lists the options",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_in_these_words(
+    model: str,
+    options: list[str],
+    message: str,
+    students: Path,
+    sums: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["--tasks", str(sums), "--lake", str(tmp_path / "lake"), "--sandbox", "unsafe"]
+    given += ["--model", model, *options]
+    assert run(["evaluate", *(text.format(place=students) for text in given)]) == 2
+    assert " ".join(capsys.readouterr().err.split()) == f"error: {message.format(place=students)}"
+    assert not list((tmp_path / "lake").glob("commits/*.json"))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.filter import Filtered, filter_lake
+from pipelines.quotas import share_out
 from pipelines.recipe import parse_recipe
-from pipelines.rules import share_out
 from toolkit.api import Lake
 from toolkit.errors import QueryError
 from toolkit.lake.selections import find_selection

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.recipe import Where, load_recipe, parse_recipe, rule_name
+from pipelines.recipe import Where, load_recipe, parse_recipe, renamed, rule_name
 from pipelines.run_recipe import load_run
 from toolkit.errors import InputError, RecipeError
 from toolkit.recipe_text import load_yaml_as
@@ -16,12 +16,19 @@ steps:
   - best_of: {per_task: 2, order_by: [n_steps, completion_tokens desc]}
   - mask_steps: "error_kind <> 'none'"
   - sample: {n: 10, by: dataset, seed: 3}
+  - mix: {by: teacher, shares: {large: 0.7, small: 0.3}}
+  - balance: {by: pass_rate, per_value: 100}
+  - max_tokens: {n: 8192}
+  - within: curated
 """
 
 
 def test_every_rule_of_the_guide_is_read_in_order() -> None:
     recipe = parse_recipe(GOOD, "r.yaml")
-    assert [rule_name(rule) for rule in recipe.steps] == ["where", "dedup", "best_of", "mask_steps", "sample"]
+    assert [rule_name(rule) for rule in recipe.steps] == [
+        *("where", "dedup", "best_of", "mask_steps", "sample"),
+        *("mix", "balance", "max_tokens", "within"),
+    ]
     assert isinstance(recipe.steps[0], Where)
     assert recipe.as_json()["name"] == "v1"
 
@@ -58,6 +65,13 @@ def test_every_checked_in_recipe_parses(path: Path) -> None:
         (("per_task: 2", "per_task: 0"), "line 5", "got 0"),
         (("[n_steps, completion_tokens desc]", "[n_steps; drop]"), "line 5", "order_by"),
         (("n: 10, ", ""), "line 7", "'sample.n' is missing"),
+        (("small: 0.3", "small: 0.4"), "line 8", "must add up to 1, but add up to 1.1"),
+        (("large: 0.7", "large: -1"), "line 8", "got -1"),
+        (("per_value: 100", "at_most: 100"), "line 9", "unknown key 'balance.at_most'"),
+        (("max_tokens: {n: 8192}", "max_tokens: 8192"), "line 10", "got 8192"),
+        (("within: curated", "within: ''"), "line 11", "got ''"),
+        (("within: curated", "use: [a.yaml]"), "line 11", "expected the path of a recipe, got ['a.yaml']"),
+        (("within: curated", "use: nowhere.yaml"), "line 11", "there is no recipe nowhere.yaml"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(change: tuple[str, str], place: str, finding: str) -> None:
@@ -78,3 +92,34 @@ def test_what_is_no_recipe_is_refused(text: str) -> None:
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml"):
         load_recipe(tmp_path / "nowhere.yaml")
+
+
+def test_a_used_recipe_stands_for_its_steps(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text('name: base\nsteps:\n  - where: "correct"\n  - within: old\n')
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "top.yaml").write_text("name: top\nsteps:\n  - use: ../base.yaml\n  - sample: {n: 1}\n")
+    recipe = load_recipe(tmp_path / "more" / "top.yaml")
+    written = parse_recipe('name: top\nsteps: [{where: "correct"}, {within: old}, {sample: {n: 1}}]', "r.yaml")
+    assert recipe.as_json() == written.as_json()
+    assert [step.place.split(" of ")[0] for step in recipe.steps] == [" (line 3", " (line 4", " (line 4"]
+
+
+def test_a_mistake_in_a_used_recipe_is_named_in_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("name: base\nsteps:\n  - sampel: {n: 1}\n")
+    (tmp_path / "top.yaml").write_text("name: top\nsteps:\n  - use: base.yaml\n")
+    with pytest.raises(RecipeError, match=r"line 3 of .*base\.yaml: unknown step 'sampel'"):
+        load_recipe(tmp_path / "top.yaml")
+
+
+def test_recipes_that_use_each_other_are_refused(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\nsteps:\n  - use: {other}.yaml\n")
+    with pytest.raises(RecipeError, match=r"line 3 of .*b\.yaml: use: a recipe cannot contain itself: .*a\.yaml → "):
+        load_recipe(tmp_path / "a.yaml")
+
+
+def test_a_recipe_under_another_name_keeps_the_lines_of_its_steps() -> None:
+    recipe = renamed(parse_recipe(GOOD, "r.yaml"), "v2")
+    assert (recipe.name, recipe.steps[0].place) == ("v2", " (line 3 of r.yaml)")
+    with pytest.raises(InputError, match="--name: expected letters"):
+        renamed(recipe, "a b")

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from safetensors.torch import load_file
 from sft_rows import PLAIN, TokenRow, Workshop, counting_rows, random_rows
 from tiny_model import make_tiny_model
 
+from toolkit.chat import ChatEncoder
 from toolkit.contracts import ChatMessage, CompletionRequest
 from toolkit.errors import InputError, RunError
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.transformers_local import TransformersLLM
+from toolkit.llm.transformers_local.model import load
+from toolkit.masking import load_tokenizer
 from trainers.sft.checkpoints import damage, newest_whole
-from trainers.sft.models import save_merged
+from trainers.sft.merging import save_merged
 from trainers.sft.rows import as_table
 from trainers.sft.run import Primer, memory_advice, train_rows
 from trainers.sft.settings import TrainSettings
@@ -71,13 +75,41 @@ def test_training_learns_and_says_so(workshop: Workshop) -> None:
 
 
 def test_an_adapter_speaks_through_the_backend_as_its_merged_model_does(workshop: Workshop) -> None:
-    out, merged = workshop.place(), workshop.place()
+    out = workshop.place()
     result = run(workshop, LORA, out)
     assert {path.name for path in out.glob("adapter_*")} == {"adapter_config.json", "adapter_model.safetensors"}
     adapted = answers(LocalModel(str(workshop.base), out))
     assert adapted != answers(LocalModel(str(workshop.base)))
-    save_merged(result.trained, workshop.tokenizer, merged)
+    merged = save_merged(result.trained, workshop.tokenizer, out)
     assert answers(LocalModel(str(merged))) == adapted
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_generation_settings_of_a_student_end_texts_where_turns_end(method: str, tmp_path: Path) -> None:
+    base = make_tiny_model(tmp_path / "base", teachable=True)
+    # As some models are published; transformers refuses to save such settings once they were changed.
+    contradictory = {"eos_token_id": 2, "do_sample": False, "temperature": 0.6}
+    (base / "generation_config.json").write_text(json.dumps(contradictory))
+    tokenizer = load_tokenizer(str(base))
+    own, turn_end = tokenizer.eos_token_id, ChatEncoder(tokenizer).turn_end_id
+    settings = LORA.model_copy(update={"method": method, "max_steps": 1})
+    out = tmp_path / "student"
+    result = train_rows(counting_rows(4), None, tokenizer, str(base), settings, out)
+    found = json.loads((out / "generation_config.json").read_text())
+    assert found["eos_token_id"] == [own, turn_end] == [2, 0]
+    assert end_tokens(LocalModel(str(base))) == {own}
+    if method == "full":
+        assert "temperature" not in found
+        assert end_tokens(LocalModel(str(out))) == {own, turn_end}
+    else:
+        assert end_tokens(LocalModel(str(base), out)) == {own, turn_end}
+        merged = save_merged(result.trained, tokenizer, out)
+        assert end_tokens(LocalModel(str(merged))) == {own, turn_end}
+
+
+def end_tokens(model: LocalModel) -> frozenset[int]:
+    """What ends a text of the toolkit's own backend."""
+    return load(model, dtype="auto", device="cpu").end_tokens
 
 
 def test_an_adapter_for_another_base_is_refused(workshop: Workshop, tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from episodes import Fill, episode
+from safetensors.torch import load_file
 from sft_rows import Workshop
 
 from pipelines.filter import filter_lake
@@ -72,6 +77,46 @@ def test_a_student_is_trained_and_the_lake_knows_from_what(
     card = (train.out / "README.md").read_text()
     for fact in (selection["content_hash"], ran["run_id"], "lora_r: 4", "eval_loss", "trl 1."):
         assert fact in card
+
+
+def test_a_finished_training_is_merged_without_training_again(
+    train: Command, lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--merge") == 0
+    adapter, merged = train.out / "adapter_model.safetensors", train.out / "merged"
+    trained_at, weights = adapter.stat().st_mtime_ns, load_file(merged / "model.safetensors")
+    shutil.rmtree(merged)
+    capsys.readouterr()
+    for _ in range(2):
+        assert train("--merge", "--json") == 0
+        assert json.loads(capsys.readouterr().out) == {"out": str(train.out), "merged": str(merged)}
+        again = load_file(merged / "model.safetensors")
+        assert again.keys() == weights.keys()
+        assert all(torch.equal(again[name], tensor) for name, tensor in weights.items())
+    assert adapter.stat().st_mtime_ns == trained_at
+    assert lake.sql("SELECT count(*) FROM runs WHERE kind = 'train'").fetchall() == [(1,)]
+
+
+def test_a_merge_that_fails_says_why_and_can_be_repeated(train: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    merged = train.out / "merged"
+    assert train() == 0
+    merged.write_text("mine")
+    assert train("--merge") == 1
+    assert f"the student in {train.out} is whole, but {merged} cannot be written: " in said(capsys)
+    assert merged.read_text() == "mine"
+    merged.unlink()
+    assert train("--merge") == 0
+    adapter = train.out / "adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:-100])
+    assert train("--merge") == 2
+    assert f"cannot load the adapter in {train.out}: " in said(capsys)
+    assert train("--merge", "--seed", "9") == 2
+    assert f"{train.out} holds another training: seed was 0, is 9" in said(capsys)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """The messages, in one line."""
+    return " ".join(capsys.readouterr().err.split())
 
 
 def test_a_later_run_of_the_student_keeps_its_lineage(train: Command, lake: Lake) -> None:
@@ -168,6 +213,81 @@ def test_a_base_without_chat_template_or_without_weights_is_refused(
     (bare / "chat_template.jinja").write_text("{{ messages[0].content }}")
     assert train(base=str(bare)) == 2
     assert "template" in capsys.readouterr().err
+
+
+NO_HUB = (
+    "We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the cached files."
+)
+
+
+@pytest.mark.parametrize(
+    ("selection", "base", "options", "message"),
+    [
+        ("v1", "./nowhere", [], "there is no directory ./nowhere with a tokenizer"),
+        (
+            "v1",
+            "{bare}",
+            [],
+            "the tokenizer of {bare} has no chat template; expected one in chat_template.jinja beside it",
+        ),
+        ("v9", "{base}", [], "there is no selection 'v9'; there are none, v1"),
+        ("v1", "{base}", ["--validation", "v9"], "there is no selection 'v9'; there are none, v1"),
+        (
+            "none",
+            "{base}",
+            [],
+            "the selection 'none' keeps no trajectory; `toolkit why` says what dropped them",
+        ),
+        ("v1", "{base}", ["--kind", "cot"], "--kind cot: the selection 'v1' keeps 12 of agent"),
+        ("v1", "{base}", ["--lora-r", "0"], "--lora-r: Input should be greater than or equal to 1, got 0"),
+        (
+            "v1",
+            "{base}",
+            ["--method", "qlora"],
+            'Invalid value "qlora" for --method. Choose from: "lora", "full". Did you mean "lora"? '
+            "`toolkit train --help` lists the options",
+        ),
+        (
+            "v1",
+            "{base}",
+            ["--method", "full", "--merge"],
+            "--merge is for method lora; method full leaves a model without adapter, in --out itself",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_these_words(
+    train: Command,
+    lake: Lake,
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    selection: str,
+    base: str,
+    options: list[str],
+    message: str,
+) -> None:
+    select(lake, "none", "n_steps > 99")
+    bare = tmp_path / "bare"
+    shutil.copytree(workshop.base, bare, ignore=shutil.ignore_patterns("chat_template.jinja"))
+    before = lake.snapshot().number
+    places = {"bare": bare, "base": workshop.base}
+    capsys.readouterr()
+    assert train(*options, selection=selection, base=base.format(**places)) == 2
+    assert said(capsys) == f"error: {message.format(**places)}"
+    assert not train.out.exists()
+    assert lake.snapshot().number == before
+
+
+def test_a_base_that_is_nowhere_is_refused_without_asking_the_hub_in_vain(
+    train: Command, tmp_path: Path, lake: Lake
+) -> None:
+    # Whether transformers asks the Hub is decided when it is imported.
+    command = [sys.executable, "-m", "toolkit.cli", "train", "--selection", "v1", "--base", "nobody/none"]
+    command += ["--lake", str(tmp_path / "lake"), "--out", str(train.out)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    expected = f"cannot load the tokenizer of nobody/none: {NO_HUB}; a directory may be named instead"
+    assert (done.returncode, " ".join(done.stderr.split())) == (2, f"error: {expected}")
 
 
 def test_the_defaults_are_the_papers_and_so_is_the_recipe() -> None:

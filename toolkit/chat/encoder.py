@@ -57,7 +57,7 @@ class ChatEncoder:
 
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "chat_template", None):
-            raise InputError("the tokenizer has no chat template; one stands in chat_template.jinja beside it")
+            raise InputError("the tokenizer has no chat template; expected one in chat_template.jinja beside it")
         self.tokenizer = tokenizer
         self._layouts: dict[tuple[tuple[str, ...], bool], Layout] = {}
         self._seamless: dict[tuple[str, ...], bool] = {}

@@ -1,7 +1,7 @@
 """`toolkit diff`: what two selections decide differently, or keep differently where one is published.
 
-A publication holds what was kept, so a comparison with one is by content: what each side
-keeps, what it says (content hash) and how its steps weigh.
+Of selections in a lake also what the difference does: figures of what each side keeps. A publication holds what was
+kept, so a comparison with one is by content: what each side keeps, what it says (content hash) and how its steps weigh.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow as pa
 from cyclopts import Parameter
 
 from schemas import Selection
@@ -17,6 +16,7 @@ from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table
 from toolkit.errors import InputError
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.selection_changes import KINDS, compare
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
 
@@ -27,9 +27,6 @@ _KEEP_ROWS = 20
 
 HUB = "hub:"
 """Begins the name of a published selection."""
-
-Fates = dict[str, tuple[bool, str]]
-"""Kept or not, and by which rule, by trajectory_id."""
 
 
 def diff_command(
@@ -51,26 +48,70 @@ def diff_command(
         json: Print one JSON document.
     """
     if left.startswith(HUB) or right.startswith(HUB):
-        (old_hash, old_kept), (new_hash, new_kept) = (_contents(lake, side) for side in (left, right))
-        found = _compare_contents(old_kept, new_kept)
+        _diff_contents(left, right, lake, rows, json)
     else:
-        opened = open_lake(lake)
-        (old, old_fates), (new, new_fates) = _load(opened, left), _load(opened, right)
-        old_hash, new_hash = old.content_hash, new.content_hash
-        found = _compare(old_fates, new_fates)
+        _diff_decisions(left, right, open_lake(lake), rows, json)
+
+
+def _diff_decisions(left: str, right: str, lake: Lake, shown: int, json: bool) -> None:
+    old, new = _find(lake, left)[1], _find(lake, right)[1]
+    connection = lake.snapshot().connect()
+    try:
+        changes = compare(connection, old, new)
+        moves, statistics = changes.moves(), changes.statistics()
+        changed = changes.changed(None if json else shown)
+    finally:
+        connection.close()
     if json:
-        hashes = {"left_hash": old_hash, "right_hash": new_hash, "same_content": old_hash == new_hash}
-        print_json({"left": left, "right": right, **hashes, **found})
+        by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+        for row in changed:
+            by_kind[row.pop("kind")].append(row)
+        print_json(_hashes(left, right, old.content_hash, new.content_hash) | by_kind | {"statistics": statistics})
+        return
+    title = f"{left} → {right}"
+    if moves:
+        cells = [[row["kind"].replace("_", " "), *list(row.values())[1:]] for row in moves]
+        print_table(["change", left, right, "trajectories"], cells, title=title)
+    print_table(["what is kept", left, right, "change"], [_moved(row) for row in statistics], title=title)
+    if changed:
+        print_table(["trajectory", left, right], [list(row.values())[1:] for row in changed])
+    _note_rest(sum(row["trajectories"] for row in moves) - len(changed))
+    if not moves:
+        note("both decide the same on every trajectory")
+
+
+def _moved(row: dict[str, Any]) -> list[object]:
+    old, new = row["left"], row["right"]
+    return [row["statistic"], old, new, None if old is None or new is None else _number(new - old)]
+
+
+def _number(change: float) -> str:
+    return "0" if change == 0 else f"{change:+,}" if isinstance(change, int) else f"{change:+,.4g}"
+
+
+def _diff_contents(left: str, right: str, lake: Path, shown: int, json: bool) -> None:
+    (old_hash, old_kept), (new_hash, new_kept) = (_contents(lake, side) for side in (left, right))
+    found = _compare_contents(old_kept, new_kept)
+    if json:
+        print_json(_hashes(left, right, old_hash, new_hash) | found)
         return
     counts = [[name.replace("_", " "), len(value)] for name, value in found.items()]
     print_table(["trajectories", "count"], counts, title=f"{left} → {right}")
-    shown = [[row["trajectory_id"], row["left"], row["right"]] for value in found.values() for row in value]
-    if shown:
-        print_table(["trajectory", left, right], shown[:rows])
-    if len(shown) > rows:
-        note(f"… and {len(shown) - rows:,} more; --rows or --json show them")
-    if not shown:
-        note("both keep the same" if HUB in left + right else "both decide the same on every trajectory")
+    changed = [[row["trajectory_id"], row["left"], row["right"]] for value in found.values() for row in value]
+    if changed:
+        print_table(["trajectory", left, right], changed[:shown])
+    else:
+        note("both keep the same")
+    _note_rest(len(changed) - shown)
+
+
+def _hashes(left: str, right: str, old: str, new: str) -> dict[str, Any]:
+    return {"left": left, "right": right, "left_hash": old, "right_hash": new, "same_content": old == new}
+
+
+def _note_rest(count: int) -> None:
+    if count > 0:
+        note(f"… and {count:,} more; --rows or --json show them")
 
 
 def _find(lake: Lake, text: str) -> tuple[Snapshot, Selection]:
@@ -79,14 +120,6 @@ def _find(lake: Lake, text: str) -> tuple[Snapshot, Selection]:
         raise InputError(f"expected NAME or NAME@COMMIT with a number, got {text!r}")
     snapshot = lake.snapshot(int(commit) if commit else None)
     return snapshot, find_selection(snapshot, name)
-
-
-def _load(lake: Lake, text: str) -> tuple[Selection, Fates]:
-    snapshot, selection = _find(lake, text)
-    query = f"SELECT trajectory_id, kept, rule FROM decisions WHERE selection_id = '{selection.selection_id}'"
-    data: pa.Table = snapshot.connect().sql(query).to_arrow_table()
-    columns = (data.column(name).to_pylist() for name in ("trajectory_id", "kept", "rule"))
-    return selection, {key: (kept, rule) for key, kept, rule in zip(*columns, strict=True)}
 
 
 def _contents(lake: Path, text: str) -> tuple[str, Contents]:
@@ -127,27 +160,3 @@ def _compare_contents(old: Contents, new: Contents) -> dict[str, list[dict[str, 
             kind, words = "weights_changed", (before[1] or "all 1", after[1] or "all 1")
         found[kind].append({"trajectory_id": key, "left": words[0], "right": words[1]})
     return found
-
-
-def _compare(old: Fates, new: Fates) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("in", "out", "reason_changed", "only_left", "only_right")
-    }
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if before == after:
-            continue
-        if before is None or after is None:
-            kind = "only_right" if before is None else "only_left"
-        elif before[0] != after[0]:
-            kind = "in" if after[0] else "out"
-        else:
-            kind = "reason_changed"
-        found[kind].append({"trajectory_id": key, "left": _word(before), "right": _word(after)})
-    return found
-
-
-def _word(fate: tuple[bool, str] | None) -> str:
-    if fate is None:
-        return "not decided on"
-    return "kept" if fate[0] else f"dropped by {fate[1]}"

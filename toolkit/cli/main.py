@@ -37,6 +37,9 @@ COMMANDS: dict[str, Command] = {
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
     "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
+    "judge": Command(
+        "Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"
+    ),
     "replay": Command(
         "Main road", "pipelines.replay:replay_command", "run recorded actions again and compare what is observed"
     ),
@@ -58,6 +61,9 @@ COMMANDS: dict[str, Command] = {
     "show": Command("Look", "toolkit.cli.show:show_command", "print one trajectory for reading"),
     "why": Command("Look", "toolkit.cli.why:why_command", "say why a trajectory is in a selection or not"),
     "stats": Command("Look", "toolkit.cli.stats:stats_command", "count what is in a lake or a selection"),
+    "agreement": Command(
+        "Look", "pipelines.agreement:agreement_command", "compare what judges, graders and people say"
+    ),
     "report": Command("Look", "pipelines.report.command:report_command", "write one page to look at in a browser"),
     "diff": Command("Look", "toolkit.cli.diff:diff_command", "compare two selections, published ones too"),
     "overlap": Command("Look", "pipelines.overlap:overlap_command", "find questions that stand in a benchmark, too"),

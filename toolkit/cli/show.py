@@ -46,7 +46,9 @@ def show_command(
     connection = open_lake(lake).snapshot(at).connect()
     trajectory_id = find_trajectory(connection, trajectory)
     record = next(read_records(connection, f"SELECT '{trajectory_id}' AS trajectory_id"))
-    relation = connection.sql(f"SELECT * FROM scores WHERE trajectory_id = '{trajectory_id}' ORDER BY scorer")
+    relation = connection.sql(
+        f"SELECT * FROM scores WHERE trajectory_id = '{trajectory_id}' ORDER BY scorer, step_index NULLS FIRST"
+    )
     scores = relation.to_arrow_table().to_pylist()
     relation = connection.sql(
         f"SELECT * FROM candidates WHERE trajectory_id = '{trajectory_id}' ORDER BY step_index, candidate_index"
@@ -95,7 +97,9 @@ def _score(score: dict[str, object]) -> Text:
     word, style = ("undecided", "yellow") if passed is None else ("passed", "green") if passed else ("failed", "red")
     value = f" {score['value']:.3g}" if isinstance(score["value"], float) else ""
     place = f" step {score['step_index']}" if score["step_index"] is not None else ""
-    return Text.assemble((f"{score['scorer']}{place}  ", "dim"), (f"{word}{value}", style))
+    reason = orjson.loads(str(score["details"] or "{}")).get("reason")
+    said = f"  {clean(str(reason))}" if reason else ""
+    return Text.assemble((f"{score['scorer']}{place}  ", "dim"), (f"{word}{value}", style), (said, "dim"))
 
 
 def step_view(step: Step, dialect: str, calls: list[ToolCall], *, full: bool) -> RenderableType:

@@ -19,9 +19,12 @@ import duckdb
 from schemas import TABLES, Table
 from schemas.tables import LINKS
 from toolkit.lake.contamination_view import CONTAMINATION
+from toolkit.lake.difficulty import with_difficulty
 from toolkit.lake.evaluations import EVALUATED, EVALUATIONS
+from toolkit.lake.judge_views import steps_judged, trajectories_judged
 from toolkit.lake.literal import literal
 from toolkit.lake.proofs import Proven
+from toolkit.lake.signal_views import BY_TRAJECTORY, STEPS_WITH_SIGNALS, TRAJECTORY_COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,12 +41,12 @@ _DUCKDB_TYPES = {
 }
 """By the name of the Arrow type."""
 
-TRAJECTORIES_SCORED = """
+TRAJECTORIES_SCORED = f"""
 SELECT t.*, k.question, k.answers, k.split, k.domain,
        coalesce(s.answer_passed, s.reward_passed) AS correct,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN CAST(s.answer_passed AS INTEGER) END AS em,
        CASE WHEN starts_with(s.answer_scorer, 'fact@') THEN s.answer_value END AS f1,
-       s.reward, s.answer_scorer
+       s.reward, s.answer_scorer, {", ".join(TRAJECTORY_COLUMNS)}
 FROM trajectories t
 LEFT JOIN (
     SELECT task_id, first(question) AS question, first(answers) AS answers, first(split) AS split,
@@ -62,10 +65,12 @@ LEFT JOIN (
           FROM scores WHERE step_index IS NULL)
     GROUP BY trajectory_id
 ) s USING (trajectory_id)
+LEFT JOIN ({BY_TRAJECTORY}) p USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
-tasks without gold answer, the environment's own reward; null where neither decided.
-Both joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
+tasks without gold answer, the environment's own reward; null where neither decided. The last columns are those of
+process signals (`signal_views`).
+All joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
 
 VERDICTS = """
 SELECT trajectory_id, step_index,
@@ -78,14 +83,14 @@ FROM reviews WHERE verdict IS NOT NULL GROUP BY trajectory_id, step_index
 """
 """What people say, over all projects: the majority of those who are sure, and `unsure` where there is none."""
 
-STEPS_REVIEWED = """
-SELECT s.*, v.review_verdict FROM steps s
+STEPS_SCORED = f"""
+SELECT s.*, v.review_verdict FROM ({STEPS_WITH_SIGNALS}) s
 LEFT JOIN (
     SELECT trajectory_id, step_index, first(review_verdict) AS review_verdict FROM verdicts
     WHERE step_index IS NOT NULL GROUP BY ALL
 ) v USING (trajectory_id, step_index)
 """
-"""Steps with people's verdict; null where nobody gave one."""
+"""Steps with what process signals say of them (`signal_views`) and people's verdict; null where nobody gave one."""
 
 
 def create_views(
@@ -100,12 +105,13 @@ def create_views(
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
-    connection.execute(f"CREATE VIEW trajectories_scored AS {TRAJECTORIES_SCORED}")
+    scored = with_difficulty(trajectories_judged(TRAJECTORIES_SCORED))
+    connection.execute(f"CREATE VIEW trajectories_scored AS {scored}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
     connection.execute(f"CREATE VIEW contamination AS {CONTAMINATION}")
     connection.execute(f"CREATE VIEW verdicts AS {VERDICTS}")
-    connection.execute(f"CREATE VIEW steps_reviewed AS {STEPS_REVIEWED}")
+    connection.execute(f"CREATE VIEW steps_scored AS {steps_judged(STEPS_SCORED)}")
 
 
 def current_sql(table: Table, files: Sequence[Path], proven: Proven) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -19,6 +20,8 @@ from schemas.identity import model_id
 from toolkit.contracts import Identity
 from toolkit.errors import InputError
 
+GENERATION_SETTINGS = "generation_config.json"
+"""Of a model; beside an adapter, those that training gave it: which tokens end its texts."""
 DECIDING = (
     "config.json",
     "adapter_config.json",
@@ -30,7 +33,7 @@ DECIDING = (
     "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",
-    "generation_config.json",
+    GENERATION_SETTINGS,
     "chat_template*",
 )
 PLACES = ("_name_or_path", "base_model_name_or_path")
@@ -62,8 +65,30 @@ class LocalModel:
             raise InputError(f"there is no directory {self.base} with a model")
         if self.directory is not None and not (self.directory / "config.json").is_file():
             raise InputError(f"{self.directory} holds no model: config.json is missing")
+        if self.adapter is not None and not self.adapter.is_dir():
+            raise InputError(f"there is no directory {self.adapter} with an adapter")
         if self.adapter is not None and not (self.adapter / "adapter_config.json").is_file():
             raise InputError(f"{self.adapter} holds no adapter: adapter_config.json is missing")
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """See that the adapter, where a tokenizer lies beside it, was trained with the base's `tokenizer`.
+
+        Raises:
+            InputError: a token has two numbers.
+        """
+        if self.adapter is None or not (self.adapter / "tokenizer.json").is_file():
+            return
+        from transformers import AutoTokenizer
+
+        beside: Any = AutoTokenizer.from_pretrained(self.adapter)
+        trained, known = beside.get_vocab(), tokenizer.get_vocab()
+        other = [token for token, number in trained.items() if known.get(token, number) != number]
+        if other:
+            token = min(other, key=lambda token: trained[token])
+            raise InputError(
+                f"{self.adapter} was trained with another tokenizer than that of {self.base}: {len(other):,} tokens "
+                f"differ, such as {token!r}, which is {trained[token]:,} there and {known[token]:,} here"
+            )
 
     @property
     def directory(self) -> Path | None:

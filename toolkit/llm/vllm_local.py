@@ -24,7 +24,7 @@ from toolkit.chat import ChatEncoder
 from toolkit.contracts import Completion, CompletionRequest, Identity
 from toolkit.errors import InputError, ModelError, RunError
 from toolkit.llm.chat_prompt import encoder_of, prompt_ids
-from toolkit.llm.local_weights import LocalModel
+from toolkit.llm.local_weights import GENERATION_SETTINGS, LocalModel
 from toolkit.llm.samples import asks_for_copies, copies
 
 ADAPTER_RANKS = (8, 16, 32, 64, 128, 256, 512)
@@ -59,7 +59,9 @@ class VLLMLocal:
                 engine: AsyncLLM = self._engine or await asyncio.to_thread(self._start)
                 self._engine = engine
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
-                self._chat = encoder_of(self.name, engine.get_tokenizer())
+                tokenizer = engine.get_tokenizer()
+                self._local.check_tokenizer(tokenizer)
+                self._chat = encoder_of(self.name, tokenizer)
 
     def _start(self) -> AsyncLLM:
         settings: dict[str, Any] = {"model": self._local.source, "dtype": self._dtype}
@@ -67,6 +69,8 @@ class VLLMLocal:
             settings["revision"] = self._local.hub_revision
         if self._local.adapter is not None:
             settings |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": self._rank()}
+            if (self._local.adapter / GENERATION_SETTINGS).is_file():
+                settings["generation_config"] = str(self._local.adapter)
         try:
             return AsyncLLM.from_engine_args(AsyncEngineArgs(disable_log_stats=True, **settings))
         except (OSError, ValueError, RuntimeError) as error:

@@ -36,7 +36,9 @@ def load_tokenizer(source: str) -> Any:
             raise
         raise InputError(f"cannot load the tokenizer of {source}: {error}") from error
     if not getattr(tokenizer, "chat_template", None):
-        raise InputError(f"the tokenizer of {source} has no chat template; one stands in chat_template.jinja beside it")
+        raise InputError(
+            f"the tokenizer of {source} has no chat template; expected one in chat_template.jinja beside it"
+        )
     return tokenizer
 
 

@@ -7,11 +7,12 @@ Not covered: other words for the same thing. Source: Salton and Buckley 1988.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import numpy as np
@@ -25,11 +26,16 @@ _WORD = re.compile(r"\w+")
 
 
 class LexicalRetriever:
-    """Implements `contracts.Retriever`; everything happens in the caller's thread, in well under a millisecond."""
+    """Implements `contracts.Retriever`; a search takes well under a millisecond in the caller's thread.
+
+    The table takes seconds where passages are many: the first search has it made in a thread of its own, and only
+    searches wait for it.
+    """
 
     def __init__(self, load: Callable[[], list[Passage]], identity: Identity) -> None:
         """Search what `load` gives, distinct passages with ids, from the first search on."""
         self._load = load
+        self._making: Future[_Table] | None = None
         self.identity = identity
 
     @classmethod
@@ -55,17 +61,24 @@ class LexicalRetriever:
 
         Raises:
             ValueError: `k` is below 1.
+            RunError: the passages cannot be read.
         """
         if k < 1:
             raise ValueError(f"expected k to be at least 1, got {k}")
-        return [self._table.search(query, k) for query in queries]
+        if self._making is None:
+            self._making = self._make()
+        # Shielded: a search that is given up must not take the table from the others.
+        table = await asyncio.shield(asyncio.wrap_future(self._making))
+        return [table.search(query, k) for query in queries]
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    @cached_property
-    def _table(self) -> _Table:
-        return _Table(self._load())
+    def _make(self) -> Future[_Table]:
+        maker = ThreadPoolExecutor(1, "lexical")
+        made = maker.submit(lambda: _Table(self._load()))
+        maker.shutdown(wait=False)
+        return made
 
 
 class _Table:

@@ -39,8 +39,18 @@ def begin(out: Path, identity: dict[str, object], *, resume: bool) -> Path | Non
     if different := _differences(begun.get("identity"), identity):
         raise InputError(f"{out} holds another training: {different}; choose another --out")
     if begun.get("is_complete"):
-        raise InputError(f"{out} holds this training, and it is done; choose another --out to train again")
+        raise InputError(
+            f"{out} holds this training, and it is done; choose another --out to train again, or --merge the adapter"
+        )
     return newest_whole(out / "checkpoints")
+
+
+def is_done(out: Path, identity: dict[str, object]) -> bool:
+    """Whether `out` holds the training `identity`, done."""
+    if not (out / RECORD).is_file():
+        return False
+    begun = read_record(out)
+    return bool(begun.get("is_complete")) and not _differences(begun.get("identity"), identity)
 
 
 def withdraw(out: Path) -> None:

@@ -97,7 +97,7 @@ def train_command(
         dtype: Of computing.
         gradient_checkpointing: Compute activations twice, hold fewer.
         seed: Of order, adapter and held-out questions.
-        merge: Also write OUT/merged.
+        merge: Also write OUT/merged; of a training that is done, only that.
         resume: Go on with a training of the same settings in --out.
         dry_run: Say what would be trained in how many steps.
         json: Print one JSON document.
@@ -105,29 +105,24 @@ def train_command(
     given = {name: value for name, value in locals().items() if name in TrainSettings.model_fields}
     settings = resolve(config, given)
     try:
+        from trainers.sft.checkpoints import is_done
         from trainers.sft.lineage import prepare, train
+        from trainers.sft.merging import check_merge
     except ImportError as error:
         raise MissingExtraError(error.name or "trl", "train", "training") from error
+    if merge:
+        check_merge(settings)
     opened = open_lake(lake)
+    prepared = prepare(
+        opened, selection, settings, base, kind=kind, validation_name=validation, templates=prompts, at=at
+    )
     if dry_run:
-        prepared = prepare(
-            opened, selection, settings, base, kind=kind, validation_name=validation, templates=prompts, at=at
-        )
         _say_plan(prepared.as_json(settings), json)
         return
-    result = train(
-        opened,
-        selection,
-        settings,
-        base,
-        out,
-        kind=kind,
-        validation_name=validation,
-        templates=prompts,
-        at=at,
-        merge=merge,
-        resume=resume,
-    )
+    if merge and is_done(out, prepared.identity):
+        _merge_again(out, base, settings, prepared.tokenizer, json)
+        return
+    result = train(opened, prepared, settings, base, out, at=at, merge=merge, resume=resume)
     if not result.is_complete:
         note(f"stopped at step {result.steps:,} of {result.plan.steps:,}; the same command goes on from there")
         raise KeyboardInterrupt
@@ -148,6 +143,21 @@ def resolve(config: Path | None, given: dict[str, Any]) -> TrainSettings:
         return TrainSettings.model_validate({**settings.model_dump(), **chosen})
     except ValidationError as error:
         raise RecipeError(f"--{explain(most_telling(error)).replace('_', '-')}") from error
+
+
+def _merge_again(out: Path, base: str, settings: TrainSettings, tokenizer: Any, json: bool) -> None:
+    """What `--merge` does where nothing is left to train."""
+    from trainers.sft.merging import merge_saved
+    from trainers.sft.run import main_process_first, part, quiet
+
+    with main_process_first() as is_main:
+        if is_main:
+            with quiet():
+                merged = merge_saved(out, base, settings, tokenizer)
+            note(f"{out} holds this training, and it is done; merged into {merged}")
+            if json:
+                print_json({"out": str(out), "merged": str(merged)})
+    part()
 
 
 def _say_plan(numbers: dict[str, object], json: bool) -> None:

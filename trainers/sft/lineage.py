@@ -27,13 +27,12 @@ from toolkit.llm.local_weights import LocalModel
 from toolkit.masking import MaskSettings, Summary, load_tokenizer, selection_table, tokenizer_name
 from trainers.sft.card import write_card
 from trainers.sft.checkpoints import begin, withdraw, write_record
-from trainers.sft.models import save_merged
+from trainers.sft.merging import save_merged
 from trainers.sft.rows import plan
-from trainers.sft.run import TrainResult, main_process_first, processes, quiet, train_rows
+from trainers.sft.run import TrainResult, main_process_first, part, processes, quiet, train_rows
 from trainers.sft.settings import TrainSettings
 
 Kind = Literal["agent", "cot", "cot_rag"]
-MERGED = "merged"
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Prepared:
         }
 
 
+@quiet()
 def prepare(
     lake: Lake,
     selection_name: str,
@@ -162,32 +162,26 @@ def _hold_out(table: pa.Table, snapshot: Snapshot, settings: TrainSettings) -> t
 
 def train(
     lake: Lake,
-    selection_name: str,
+    prepared: Prepared,
     settings: TrainSettings,
     base: str,
     out: Path,
     *,
-    kind: Kind | None = None,
-    validation_name: str | None = None,
-    templates: Path | None = None,
     at: int | None = None,
     merge: bool = False,
     resume: bool = True,
 ) -> TrainResult:
-    """Train `base` on a selection, save the student in `out`, and write its lineage into the lake.
+    """Train `base` on what was prepared, save the student in `out`, and write its lineage into the lake.
 
     Raises:
         InputError: something does not fit; nothing was written.
         RunError: it began and could not finish.
     """
-    with quiet():
-        prepared = prepare(
-            lake, selection_name, settings, base, kind=kind, validation_name=validation_name, templates=templates, at=at
-        )
+    asked = {"selection": prepared.selection.name, "base": tokenizer_name(base), "merge": merge}
     run = start_run(
         "train",
         identity=prepared.identity,
-        settings={**settings.as_json(), "selection": selection_name, "base": tokenizer_name(base), "merge": merge},
+        settings={**settings.as_json(), **asked},
         input_commit=lake.snapshot(at).number,
     )
     with main_process_first() as is_main:
@@ -207,7 +201,8 @@ def train(
         _record(lake, prepared, settings, base, out, finished(run), result)
         if merge:
             with quiet():
-                save_merged(result.trained, prepared.tokenizer, out / MERGED)
+                save_merged(result.trained, prepared.tokenizer, out)
+    part()
     return result
 
 

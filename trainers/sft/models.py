@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import torch
 from peft import LoraConfig
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from toolkit.errors import InputError
-from toolkit.llm.local_weights import LocalModel
+from toolkit.llm.local_weights import GENERATION_SETTINGS, LocalModel
 from trainers.sft.settings import TrainSettings
 
 
@@ -35,6 +36,11 @@ def load_base(base: str, settings: TrainSettings) -> Any:
         model = AutoModelForCausalLM.from_pretrained(local.source, revision=local.hub_revision, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"cannot load {base}: {str(error).strip().partition(chr(10))[0]}") from error
+    # Only which tokens end a text. Sampling habits of the base would be applied to the student by servers, behind a
+    # request's back, and transformers refuses to save some that were published.
+    settings_of: Any = GenerationConfig
+    known = model.generation_config
+    model.generation_config = settings_of(eos_token_id=known.eos_token_id, pad_token_id=known.pad_token_id)
     return model
 
 
@@ -61,8 +67,13 @@ def adapter_config(settings: TrainSettings) -> LoraConfig | None:
     )
 
 
-def save_merged(model: Any, tokenizer: Any, out: Path) -> None:
-    """A model with its adapter folded into its weights, ready to be used as any other."""
-    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    merged.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+def write_end_tokens(directory: Path, known: int | list[int] | None, turn_end: int) -> None:
+    """Let the generation settings in `directory` name `turn_end` beside the end tokens `known` of the model.
+
+    Servers end texts there without being told; a base that was never a chat model ends them elsewhere.
+    """
+    path = directory / GENERATION_SETTINGS
+    found = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    listed = known if isinstance(known, list) else [] if known is None else [known]
+    found["eos_token_id"] = list(dict.fromkeys([*listed, turn_end]))
+    path.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))

@@ -25,9 +25,10 @@ from accelerate import PartialState
 from transformers import EarlyStoppingCallback, PrinterCallback
 from trl import SFTConfig
 
+from toolkit.chat import ChatEncoder
 from toolkit.cli.output import progress
 from toolkit.errors import RunError
-from trainers.sft.models import adapter_config, check_tokens, compute_dtype, load_base
+from trainers.sft.models import adapter_config, check_tokens, compute_dtype, load_base, write_end_tokens
 from trainers.sft.progress import Watch
 from trainers.sft.rows import Plan, lengths_of, plan
 from trainers.sft.settings import TrainSettings
@@ -84,6 +85,7 @@ def train_rows(
         InputError: rows, settings and model do not fit together; nothing was written.
         RunError: it began and could not finish.
     """
+    turn_end = ChatEncoder(tokenizer).turn_end_id
     with quiet():
         planned = plan(
             train,
@@ -104,10 +106,12 @@ def train_rows(
             trainer = _trainer(planned, validation, tokenizer, loaded, settings, out, watch)
             with watch.stopping_on_interrupt(processes()), memory_advice(settings):
                 outcome = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+        trained = trainer.accelerator.unwrap_model(trainer.model)
         if not watch.is_stopping:
             trainer.save_model(str(out))
             if trainer.accelerator.is_main_process:
                 tokenizer.save_pretrained(out)
+                write_end_tokens(out, trained.generation_config.eos_token_id, turn_end)
     return TrainResult(
         out,
         outcome.global_step,
@@ -115,7 +119,7 @@ def train_rows(
         not watch.is_stopping,
         _metrics(trainer, outcome),
         trainer.accelerator.is_main_process,
-        trainer.accelerator.unwrap_model(trainer.model),
+        trained,
         watch.history,
     )
 
@@ -131,6 +135,13 @@ def main_process_first() -> Iterator[bool]:
     state = PartialState(cpu=not torch.cuda.is_available())
     with state.main_process_first():
         yield bool(state.is_main_process)
+
+
+def part() -> None:
+    """Let the processes of a training go, all at once: one that ended alone was seen to abort in its last moment."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _trainer(
@@ -199,6 +210,8 @@ def arguments(planned: Plan, settings: TrainSettings, out: Path, *, longest_vali
         greater_is_better=False if stops_early else None,
         logging_steps=settings.log_steps,
         report_to=settings.report_to or "none",
+        # Every trained weight is in every loss; looking for others costs a walk over the graph each step.
+        ddp_find_unused_parameters=False,
         disable_tqdm=True,
         bf16=compute_dtype(settings) == torch.bfloat16,
         use_cpu=not has_gpu,

@@ -84,7 +84,7 @@ def test_steps_that_people_call_wrong_are_masked(fill: Fill) -> None:
     say(lake, "q", {"a": "correct"}, step=2)
     assert run(lake, "mask_steps: \"review_verdict = 'wrong'\"").masked_steps == 1
     assert lake.sql("SELECT step_index, weight FROM step_weights").fetchall() == [(0, 0.0)]
-    said = lake.sql("SELECT review_verdict FROM steps_reviewed ORDER BY step_index").fetchall()
+    said = lake.sql("SELECT review_verdict FROM steps_scored ORDER BY step_index").fetchall()
     assert said == [("wrong",), ("unsure",), ("correct",), (None,)]
 
 

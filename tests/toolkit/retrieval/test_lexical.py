@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,31 @@ def test_passages_that_share_no_word_are_left_out() -> None:
     assert search("zebra") == []
     assert search("?!") == []
     assert [passage.title for passage in search("chemist", k=10)] == ["Ada Brandt"]
+
+
+def test_others_go_on_while_the_table_is_made_once_for_all_searches() -> None:
+    may_load = threading.Event()
+    loads = []
+
+    def load() -> list[Passage]:
+        loads.append(threading.current_thread())
+        assert may_load.wait(30), "called in the event loop, which alone can let it go on"
+        return list(survey("passages", lambda: PASSAGES).passages())
+
+    async def searches() -> list[list[list[Passage]]]:
+        retriever = LexicalRetriever(load, {})
+        given_up, *others = [asyncio.create_task(retriever.search(["Ven"], 1)) for _ in range(4)]
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        assert not any(task.done() for task in others)
+        may_load.set()
+        return [*await asyncio.gather(*others), await retriever.search(["Ven"], 1)]
+
+    found = asyncio.run(searches())
+    assert [passages[0][0].title for passages in found] == ["Ven"] * 4
+    assert len(loads) == 1
 
 
 @given(st.lists(st.sampled_from("orla ven mira ada brandt town river the lake".split()), min_size=1).map(" ".join))

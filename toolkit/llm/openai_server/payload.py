@@ -10,6 +10,7 @@ an unfinished one. Not covered: reasoning that comes beside the content, tool ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +26,10 @@ HTTP 400. `prefill`: a last turn of the assistant is continued as it is."""
 StopWay = Literal["kept", "named", "cut"]
 """`kept`: `include_stop_str_in_output` is honoured. `named`: dropped, but the answer says which. `cut`: by us."""
 
+SchemaWay = Literal["json_schema", "json_object"]
+"""How an answer is asked to keep to a schema, as `response_format`: OpenAI's way (vLLM, SGLang, llama.cpp, too), or an
+object with the schema beside it (some hosted servers)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ways:
@@ -39,10 +44,22 @@ class Ways:
     """Name of the token limit."""
     token_ids: bool = False
     """Whether it knows `return_token_ids`."""
+    schema: SchemaWay = "json_schema"
+    schema_limits: bool = True
+    """Whether it takes schemas that limit the length of a text."""
 
 
-def write_request(model: str, request: CompletionRequest, ways: Ways, *, logprobs: bool) -> dict[str, Any]:
+def write_request(
+    model: str,
+    request: CompletionRequest,
+    ways: Ways,
+    *,
+    logprobs: bool,
+    schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The body of a request; with `logprobs` those are asked for, and token ids where there are any.
+
+    With `schema`, a JSON Schema, the answer is to keep to it.
 
     Token ids are asked for as well where several samples are: the server counts tokens over all of them.
     """
@@ -69,7 +86,22 @@ def write_request(model: str, request: CompletionRequest, ways: Ways, *, logprob
         messages.append({"role": "assistant", "content": request.prefix})
         if ways.prefix == "flags":
             body |= {"add_generation_prompt": False, "continue_final_message": True}
+    if schema is not None:
+        body["response_format"] = _response_format(schema if ways.schema_limits else _without_limits(schema), ways)
     return body
+
+
+def _response_format(schema: Any, ways: Ways) -> dict[str, Any]:
+    if ways.schema == "json_object":
+        return {"type": "json_object", "schema": schema}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
+def _without_limits(schema: Any) -> Any:
+    """The schema without `maxLength`, which OpenAI's strict mode refuses."""
+    if isinstance(schema, Mapping):
+        return {name: _without_limits(value) for name, value in schema.items() if name != "maxLength"}
+    return [_without_limits(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def read_answer(answer: dict[str, Any], request: CompletionRequest, ways: Ways, *, logprobs: bool) -> list[Completion]:

@@ -19,18 +19,23 @@ that a closed turn was not continued by chance.
 
 **Stop strings.** The server's own greedy text is asked for again with one of its characters as the
 stop string: the text then ends with it (kept), before it with its name beside (named), or otherwise.
+
+**Schema.** A question is asked under a schema that allows one answer only, which has nothing to do with the question:
+a server that ignores the schema does not write it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from toolkit.contracts import ChatMessage, CompletionRequest
 from toolkit.errors import InputError
 from toolkit.llm.openai_server.calls import Failure, Refusal
-from toolkit.llm.openai_server.payload import PrefixWay, Ways, read_answer, write_request
+from toolkit.llm.openai_server.payload import PrefixWay, SchemaWay, Ways, read_answer, write_request
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """One chat completion of the server that is looked at."""
@@ -40,6 +45,17 @@ PLAIN = CompletionRequest(QUESTION, max_tokens=8)
 SHORT, LONG = 4, 12
 WITHIN_A_WORD, REST = "The capital of France is Par", "is"
 
+ANSWER = "quince-7"
+SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string", "enum": [ANSWER]}, "note": {"type": "string", "maxLength": 8}},
+    "required": ["answer", "note"],
+    "additionalProperties": False,
+}
+SCHEMA_TOKENS = 1024
+"""Enough for a model that thinks first; one that keeps to the schema ends by itself."""
+_KEPT = re.compile(rf'\s*\{{\s*"answer"\s*:\s*"{ANSWER}"')
+
 
 class Probe:
     """Looks at one server."""
@@ -48,8 +64,8 @@ class Probe:
         self._ask = ask
         self._model = model
 
-    async def find_ways(self, *, prefix: bool, logprobs: bool) -> Ways:
-        """The server's ways; `prefix` and `logprobs` say what is needed of it.
+    async def find_ways(self, *, prefix: bool, logprobs: bool, schema: bool = False) -> Ways:
+        """The server's ways; `prefix`, `logprobs` and `schema` (keeping to one) say what is needed of it.
 
         Raises:
             Failure, Refusal: the server does not answer a plain request.
@@ -67,6 +83,8 @@ class Probe:
         ways = await self._with_stop_way(text, ways)
         if logprobs:
             await self._check_logprobs(ways)
+        if schema:
+            ways = await self._with_schema_way(ways)
         return await self._with_prefix_way(_prompt_tokens(answer), ways) if prefix else ways
 
     async def _answer(self, request: CompletionRequest, ways: Ways, **more: object) -> dict[str, Any]:
@@ -104,6 +122,31 @@ class Probe:
             raise InputError(f"gives no logprobs ({error}); leave out --logprobs") from error
         if read_answer(answer, request, ways, logprobs=True)[0].logprobs is None:
             raise InputError("gives no logprobs; leave out --logprobs")
+
+    async def _with_schema_way(self, ways: Ways) -> Ways:
+        """The first way in which the server keeps to a schema.
+
+        Raises:
+            InputError: there is none; with what was seen.
+        """
+        request = replace(PLAIN, max_tokens=SCHEMA_TOKENS)
+        seen: list[str] = []
+        tried: tuple[SchemaWay, ...] = ("json_schema", "json_object")
+        for way, limits in product(tried, (True, False)):
+            found = replace(ways, schema=way, schema_limits=limits)
+            body = write_request(self._model, request, found, logprobs=False, schema=SCHEMA)
+            try:
+                text = read_answer(await self._ask(body), request, found, logprobs=False)[0].text
+            except (Refusal, Failure) as error:
+                seen.append(f"{way}{'' if limits else ' without maxLength'}: {error}")
+                continue
+            if _KEPT.match(text):
+                return found
+            seen.append(f"{way}{'' if limits else ' without maxLength'}: ignored, it wrote {text[:40]!r}")
+        raise InputError(
+            f"does not keep to a JSON schema, which judging needs ({'; '.join(seen)}); "
+            "vLLM, SGLang, llama.cpp and most hosted servers do"
+        )
 
     async def _with_prefix_way(self, plain_tokens: int | None, ways: Ways) -> Ways:
         """The first way that the server goes on in.

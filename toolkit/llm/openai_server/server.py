@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,8 @@ PROBE_S = 120.0
 class OpenAIServer:
     """`model`, as its `endpoints` name it; with `logprobs` these are recorded, and token ids where a server has them.
 
+    With `schema`, a JSON Schema, every answer keeps to it.
+
     Raises:
         InputError: there is no endpoint.
     """
@@ -48,6 +50,7 @@ class OpenAIServer:
         endpoints: Endpoint | Sequence[Endpoint],
         *,
         logprobs: bool = False,
+        schema: Mapping[str, Any] | None = None,
         max_tries: int = MAX_TRIES,
         deadline_s: float = DEADLINE_S,
         first_pause_s: float = FIRST_PAUSE_S,
@@ -57,6 +60,7 @@ class OpenAIServer:
         if not places:
             raise InputError(f"no endpoint is named for the model {model}")
         self._logprobs = logprobs
+        self._schema = schema
         self._max_tries = max_tries
         self._deadline_s = deadline_s
         self._first_pause_s = first_pause_s
@@ -93,7 +97,9 @@ class OpenAIServer:
 
         try:
             await self._check_listed(endpoint)
-            self._ways[slot] = await Probe(ask, self.name).find_ways(prefix=prefix, logprobs=self._logprobs)
+            self._ways[slot] = await Probe(ask, self.name).find_ways(
+                prefix=prefix, logprobs=self._logprobs, schema=self._schema is not None
+            )
         except Misconfigured:
             raise
         except (Failure, Refusal) as error:
@@ -160,7 +166,7 @@ class OpenAIServer:
 
     async def _try(self, slot: Slot, request: CompletionRequest, timeout_s: float) -> list[Completion]:
         ways, failure = self._ways[slot], None
-        body = write_request(self.name, request, ways, logprobs=self._logprobs)
+        body = write_request(self.name, request, ways, logprobs=self._logprobs, schema=self._schema)
         try:
             answer = await self._caller.call(slot.endpoint, CHAT, body, timeout_s=max(timeout_s, 1.0))
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from toolkit.errors import InputError, MissingExtraError
-from toolkit.llm.local_weights import LocalModel
+from toolkit.llm.local_weights import GENERATION_SETTINGS, LocalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,18 @@ def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
     quiet.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(local.source, revision=local.hub_revision)
+        local.check_tokenizer(tokenizer)
         model: Any = AutoModelForCausalLM.from_pretrained(
             local.source, revision=local.hub_revision, dtype=_dtype(dtype, place)
         )
-        end_tokens = _end_tokens(model, tokenizer)
+        end_tokens = _end_tokens(model, tokenizer, local.adapter)
         # What a model brings along (repetition penalty, top_k) would be applied behind the request's back.
         settings: Any = GenerationConfig
         model.generation_config = settings()
         if local.adapter is not None:
             model = _with_adapter(model, local)
         model.to(place).eval()
-    except MissingExtraError:
+    except (InputError, MissingExtraError):
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -63,11 +65,15 @@ def load(local: LocalModel, *, dtype: str, device: str) -> Loaded:
     return Loaded(model, tokenizer, context_tokens, end_tokens)
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Those of the model's generation settings, and the tokenizer's."""
-    known = model.generation_config.eos_token_id
-    listed = known if isinstance(known, list) else [known]
-    return frozenset(token for token in [*listed, tokenizer.eos_token_id] if token is not None)
+def _end_tokens(model: Any, tokenizer: Any, adapter: Path | None) -> frozenset[int]:
+    """Those of the generation settings of model and adapter, and the tokenizer's."""
+    settings = [model.generation_config]
+    if adapter is not None and (adapter / GENERATION_SETTINGS).is_file():
+        settings.append(GenerationConfig.from_pretrained(adapter))
+    found = {tokenizer.eos_token_id}
+    for one in settings:
+        found |= set(one.eos_token_id) if isinstance(one.eos_token_id, list) else {one.eos_token_id}
+    return frozenset(found - {None})
 
 
 def _with_adapter(model: Any, local: LocalModel) -> Any:
