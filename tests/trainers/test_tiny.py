@@ -11,6 +11,7 @@ import pytest
 from toolkit.llm.local_weights import SHIPPED
 from toolkit.tasks.minipedia import SYLLABLES, Minipedia
 from toolkit.tasks.minipedia.names import side_of
+from trainers.tiny import make
 from trainers.tiny.copying import copying_chat
 from trainers.tiny.reading import reading_chats
 
@@ -71,3 +72,23 @@ def test_no_name_of_an_unseen_world_is_read():
     names = {word for word in unseen if made_of_syllables.fullmatch(word) and side_of(word) == 1}
     assert len(names) > 500
     assert not names & {word.strip(".,'?") for word in words}
+
+
+@pytest.mark.slow
+def test_a_base_is_read_back_with_the_tokens_it_was_trained_on_and_can_read_on(tmp_path, monkeypatch):
+    """transformers replaces the tokenizer of some kinds of models by one of its own, without a word."""
+    monkeypatch.setattr(make, "COPYING_FIRST", 3)
+    made = make.make_base(tmp_path / "base", tokens=8_000)
+    again = make.make_base(tmp_path / "more", tokens=8_000, seed=1, start=tmp_path / "base")
+    assert made.steps > 3
+    assert again.steps > 3
+    text = "The River Ladrinva is 14354047 km long."
+    reloaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "more")
+    assert reloaded.tokenize(text)[:7] == ["The", "Ġ", "River", "Ġ", "La", "drin", "va"]
+    assert [piece for piece in reloaded.tokenize(text) if piece.isdigit()] == ["14", "35", "40", "47"]
+    before, after = (
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path / name).get_input_embeddings().weight
+        for name in ("base", "more")
+    )
+    assert before.shape == after.shape
+    assert not before.equal(after)
