@@ -18,7 +18,8 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal --ignore tests/toolkit/sandbox
+	$(BIN)/pytest tests/toolkit/sandbox # attacks, each against a clock: one at a time
 
 # Fifty rounds of kill -9 against import, filter and compact; twenty against generate, and its other faults.
 crash: $(STAMP)

@@ -172,7 +172,7 @@ def test_the_command_prints_what_was_found_in_what(
 @pytest.mark.parametrize(
     ("against", "error", "said"),
     [
-        ("nowhere.json", InputError, "step 1: decontaminate: nowhere.json: no such file"),
+        ("nowhere.json", InputError, r"step 1: decontaminate \(line 3 of recipe\): nowhere.json: no such file"),
         ("tasks where dataset = ''none''", InputError, "no task of the lake"),
         ("tasks where datasets = ''d''", QueryError, "step 1: decontaminate"),
         ("tasks where true; DROP TABLE tasks", QueryError, "step 1: decontaminate"),

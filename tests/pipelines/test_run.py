@@ -158,7 +158,7 @@ def test_a_stage_that_fails_ends_the_run_with_its_exit_code(
         (("max_steps: 4", "max_steps: 4, max_steps: 5"), "line 8 of road.yaml: max_steps is given twice"),
         (("max_steps: 4", "lake: other"), "line 8 of road.yaml: lake is for the whole recipe"),
         (("max_steps: 4", "dry_run: true"), "line 8 of road.yaml: dry_run is for the whole recipe"),
-        (("score: {workers: 1}", "score: 1"), "line 9 of road.yaml: score takes options by name, such as {workers: …}"),
+        (("score: {workers: 1}", "score: 1"), "line 9 of road.yaml: score takes options by name, such as {signals: …}"),
         ((", index: index}\n  - generate: {kind", "}\n  - generate: {kind"), "line 6 of road.yaml: index: 'index' is"),
         (("selection: agents, ", ""), "line 11 of road.yaml: export: 'selection' is missing"),
         (

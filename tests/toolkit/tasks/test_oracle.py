@@ -88,7 +88,11 @@ def test_recall_is_a_share_of_all_facts_and_the_same_for_equal_seeds() -> None:
     def answered(recall: float) -> list[bool]:
         oracle = OracleTeacher(tasks, DIALECT, slips=0.0, recall=recall)
         asked = [(ChatMessage("system", "Think."), ChatMessage("user", task.question)) for task in tasks]
-        said = [asyncio.run(oracle.complete(CompletionRequest(messages)))[0].text for messages in asked]
+
+        async def say() -> list[str]:
+            return [(await oracle.complete(CompletionRequest(messages)))[0].text for messages in asked]
+
+        said = asyncio.run(say())
         return [text.endswith(f"Final answer: {task.answers[0]}") for text, task in zip(said, tasks, strict=True)]
 
     facts = [index for index, task in enumerate(tasks) if task.evidence]
