@@ -96,7 +96,10 @@ def test_recall_is_a_share_of_all_facts_and_the_same_for_equal_seeds() -> None:
         return [text.endswith(f"Final answer: {task.answers[0]}") for text, task in zip(said, tasks, strict=True)]
 
     facts = [index for index, task in enumerate(tasks) if task.evidence]
-    shares = [sum(answered(recall)[index] for index in facts) / len(facts) for recall in (0.0, 0.5, 1.0)]
+    shares = []
+    for recall in (0.0, 0.5, 1.0):
+        right = answered(recall)
+        shares.append(sum(right[index] for index in facts) / len(facts))
     assert shares[0] == 0
     assert 0.1 < shares[1] < 0.5  # several facts must all be remembered
     assert shares[2] == 1
