@@ -21,6 +21,8 @@ SIZE = 20_000
 SPLITS = ("test", "ood")
 QUESTIONS = 250
 SAMPLES = 8
+ACTION_TOKENS = 128
+"""Most that an agent may write in a step; its students write 50."""
 KINDS = {"agent": 7_000, "cot": 7_000, "cot_rag": 3_000}
 """Kinds of trajectories, and how many questions the teacher gets of each; a chain of thought opens each agent's."""
 RECIPE = """\
@@ -84,21 +86,26 @@ def _teach(out: Path, lake: Path, unsafe: list[str]) -> None:
 
 
 def _examine(out: Path, lake: Path, split: str, unsafe: list[str]) -> None:
-    """All six ways to answer, on one split."""
+    """All six ways to answer, on one split; a rollout that outgrows the tiny context is a wrong answer, and no more."""
     index = out / ("index-ood" if split == "ood" else "index-train")
     asked = ["--tasks", _world(split), "--limit", QUESTIONS, "--index", index, "--lake", lake]
-    searching = [*asked, "--passages", 1, *unsafe]
+    searching = [*asked, "--passages", 1, "--completion-tokens", ACTION_TOKENS, *unsafe]
     agent = ["evaluate", "--model", f"hf:{out / 'agent'}", *searching]
     thinker = ["evaluate", "--model", f"hf:{out / 'cot'}", "--kind", "cot", *asked]
     reader = ["evaluate", "--model", f"hf:{out / 'cot_rag'}", "--kind", "cot_rag", "--passages", SHOWN, *asked]
     voting = ["--samples", SAMPLES, "--temperature", "0.7"]
-    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--completion-tokens", 200, *searching]
-    type_command(*base, "--name", "base, prompted", accept=(0, 1))
-    type_command(*thinker, "--name", "cot")
-    type_command(*reader, "--name", "cot + passages")
-    type_command(*thinker, *voting, "--name", f"cot, vote of {SAMPLES}")
-    type_command(*agent, "--name", "agent")
-    type_command(*agent, "--policy", "sag", "--sag-samples", SAMPLES, "--name", f"agent, sag of {SAMPLES}")
+    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", *searching]
+    sag = ["--policy", "sag", "--sag-samples", SAMPLES]
+    contestants = {
+        "base, prompted": base,
+        "cot": thinker,
+        "cot + passages": reader,
+        f"cot, vote of {SAMPLES}": [*thinker, *voting],
+        "agent": agent,
+        f"agent, sag of {SAMPLES}": [*agent, *sag],
+    }
+    for name, words in contestants.items():
+        type_command(*words, "--name", name, accept=(0, 1))
 
 
 def _a_question(lake: Path) -> str:
