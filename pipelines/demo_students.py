@@ -19,12 +19,16 @@ from toolkit.llm.local_weights import SHIPPED, TINY
 SEED = 1
 SIZE = 20_000
 SPLITS = ("test", "ood")
-QUESTIONS = 250
+QUESTIONS = 200
 SAMPLES = 8
 ACTION_TOKENS = 128
 """Most that an agent may write in a step; its students write 50."""
-KINDS = {"agent": 7_000, "cot": 7_000, "cot_rag": 3_000}
-"""Kinds of trajectories, and how many questions the teacher gets of each; a chain of thought opens each agent's."""
+BASE_STEPS = 3
+"""Of the base without training, which has never written an action that parses."""
+ASKED = {"agent": 7_000, "cot_rag": 2_200}
+"""Questions that the teacher gets, by kind; each agent's trajectory opens with a chain of thought, kept as `cot`."""
+LEARNED = {"agent": 6_000, "cot": 6_000, "cot_rag": 2_000}
+"""Most that each student learns from: the last reads four times as much a trajectory, and minutes are short."""
 RECIPE = """\
 name: {kind}
 steps:
@@ -32,6 +36,7 @@ steps:
   - where: "correct and stop_reason = 'final_answer'"
   - where: "parse_errors = 0"
   - dedup: {{by: task, keep: first}}
+  - sample: {{n: {n}, seed: 0}}
   - mask_steps: "error_kind <> 'none'"
 """
 TEACHER = ("--teacher", "oracle:recall=1", "--slips", "0.1")
@@ -54,10 +59,10 @@ def check_extras() -> None:
 def make_students(out: Path, unsafe: list[str]) -> list[list[str]]:
     """Train and compare; commands to try next."""
     lake = out / "lake"
-    say("4. Trajectories to learn from: 7,000 questions on a world of 20,000 articles")
+    say(f"4. Trajectories to learn from: {ASKED['agent']:,} questions on a world of {SIZE:,} articles")
     _teach(out, lake, unsafe)
     say("5. Three students: an agent, one that thinks, one that thinks over passages")
-    for kind in KINDS:
+    for kind in LEARNED:
         trained = ["--base", TINY, "--config", TRAINING, "--kind", kind, "--out", out / kind]
         type_command("train", "--selection", kind, *trained, "--lake", lake)
     say(f"6. {QUESTIONS} questions of the world they know, {QUESTIONS} of one they have never seen")
@@ -76,12 +81,12 @@ def _teach(out: Path, lake: Path, unsafe: list[str]) -> None:
     for split, name in (("train", "index-train"), ("ood", "index-ood")):
         type_command("index", _world(split), "--embedder", "lexical", "--index", out / name)
     asked = ["--tasks", _world("train"), "--index", out / "index-train", *TEACHER, "--lake", lake]
-    type_command("generate", "--limit", KINDS["agent"], *asked, "--passages", 1, *unsafe)
-    type_command("generate", "--kind", "cot_rag", "--limit", KINDS["cot_rag"], *asked, "--passages", SHOWN)
+    type_command("generate", "--limit", ASKED["agent"], *asked, "--passages", 1, *unsafe)
+    type_command("generate", "--kind", "cot_rag", "--limit", ASKED["cot_rag"], *asked, "--passages", SHOWN)
     type_command("score", "--lake", lake)
-    for kind in KINDS:
+    for kind in LEARNED:
         recipe = out / f"{kind}.yaml"
-        recipe.write_text(RECIPE.format(kind=kind))
+        recipe.write_text(RECIPE.format(kind=kind, n=LEARNED[kind]))
         type_command("filter", recipe, "--lake", lake)
 
 
@@ -94,7 +99,7 @@ def _examine(out: Path, lake: Path, split: str, unsafe: list[str]) -> None:
     thinker = ["evaluate", "--model", f"hf:{out / 'cot'}", "--kind", "cot", *asked]
     reader = ["evaluate", "--model", f"hf:{out / 'cot_rag'}", "--kind", "cot_rag", "--passages", SHOWN, *asked]
     voting = ["--samples", SAMPLES, "--temperature", "0.7"]
-    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", *searching]
+    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--max-steps", BASE_STEPS, *searching]
     sag = ["--policy", "sag", "--sag-samples", SAMPLES]
     contestants = {
         "base, prompted": base,

@@ -21,11 +21,11 @@ from schemas import Task
 from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identity
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, ModelError
-from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, noted, read_facts
+from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_facts
 from toolkit.tasks.oracle_chain import chain_of_thought
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
-VERSION = "2"
+VERSION = "1"
 UNKNOWN = "unknown"
 SEARCHES_A_STEP = 3
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -102,9 +102,7 @@ class OracleTeacher:
         if "final_answer" not in system:
             return chain_of_thought(known.plan, received[0], draw, self._slips, self._remembers)
         facts = read_facts(known.plan, "\n".join(received[1:]))
-        before = read_facts(known.plan, "\n".join(received[1:-1]))
         thought, code = self._act(known.plan, facts, "\n".join(written), draw)
-        thought = " ".join([*noted(known.plan, facts, before), thought])
         return self._say(request.prefix, thought, code, draw)
 
     def _remembers(self, lookup: Lookup) -> bool:

@@ -50,18 +50,6 @@ def read_facts(plan: Plan, text: str, remembered: Callable[[Lookup], bool] = lam
     return Facts(tuple(results), tuple(possible))
 
 
-def noted(plan: Plan, facts: Facts, before: Facts) -> list[str]:
-    """What is known now and was not `before`: each sub-question with the sentence that answers it."""
-    known = zip(plan.operations, facts.results, before.results, strict=True)
-    return [
-        f'{facts.fill(operation.question)} "{operation.sentence}"'
-        if operation.sentence
-        else f"{facts.fill(operation.question)} {now}."
-        for operation, now, then in known
-        if isinstance(operation, Lookup) and now is not None and then is None
-    ]
-
-
 def answer_code(plan: Plan, facts: Facts) -> str:
     """Code that gives the final answer from known results; calculations are left to Python.
 

@@ -37,9 +37,9 @@ CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
 COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
-COPYING_SHARE = 0.3
+COPYING_SHARE = 0.15
 """Of the batches behind them."""
-TOKENS_A_READING = 280
+TOKENS_A_READING = 310
 TOKENS_A_COPY = 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(

@@ -18,6 +18,7 @@ from trainers.tiny.copying import Chat
 FIRST_SEED = 1_000
 WORLD_SIZE = 10_000
 CHATS_A_WORLD = 15_000
+MOST_QUESTIONS = 8
 
 
 def reading_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]:
@@ -30,7 +31,7 @@ def reading_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]
 
 
 def _chat(library: Library, draw: random.Random) -> Chat:
-    """One to three articles, then two to five questions; the answer is what the article says."""
+    """One to three articles, then up to eight questions; the answer is what the article says."""
     pages = [(entity, library.page(entity)) for entity in _entities(library.world, draw)]
     asked = [
         (draw.choice(attribute.questions).format(s=entity.shown), text_of(entity.values[attribute.name]))
@@ -38,7 +39,7 @@ def _chat(library: Library, draw: random.Random) -> Chat:
         for attribute in entity.kind.attributes
         if attribute.name in page.sentences
     ]
-    asked = draw.sample(asked, min(len(asked), draw.randint(2, 5)))
+    asked = draw.sample(asked, min(len(asked), draw.randint(2, MOST_QUESTIONS)))
     shown = "\n".join(f"[1] {page.article.title}\n{page.article.text}" for _, page in pages)
     chat = []
     for place, (question, answer) in enumerate(asked):
