@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.compute as pc
 import pytest
 import torch
 from episodes import Fill, episode
@@ -106,7 +105,7 @@ def test_a_step_of_two_processes_is_the_mean_over_the_weights_of_both(
     rows = prepare(open_lake(tmp_path / "lake"), "v1", resolved, str(workshop.base)).train
     planned = plan(rows, resolved).batches
     assert planned is not None
-    weight_of_row = [pc.sum(weights).as_py() for weights in rows["loss_weights"]]
+    weight_of_row = [sum(weights) for weights in rows["loss_weights"].to_pylist()]
     weights = [sum(weight_of_row[row] for row in batch) for batch in planned.batches]
     assert len(set(weights)) > 1
     pairs = [
