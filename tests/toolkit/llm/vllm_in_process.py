@@ -12,6 +12,7 @@ from pathlib import Path
 
 from llm_contract import CONTRACT, Subject, name_of
 from tiny_model import CONTEXT_TOKENS
+from transformers import AutoTokenizer
 
 from toolkit.llm.local_weights import LocalModel
 from toolkit.llm.vllm_local import VLLMLocal
@@ -25,7 +26,7 @@ async def main(base: str, adapter: Path) -> None:
     try:
         for llm in models:
             await llm.prepare(prefix=True)
-        tokenizer = models[0]._tokenizer
+        tokenizer = AutoTokenizer.from_pretrained(base)
         subject = Subject(
             models[0], models[1], lambda ids: tokenizer.decode(list(ids), skip_special_tokens=True), CONTEXT_TOKENS
         )
