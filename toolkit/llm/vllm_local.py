@@ -56,7 +56,7 @@ class VLLMLocal:
         """
         async with self._loading:
             if self._chat is None:
-                engine = self._engine or await asyncio.to_thread(self._start)
+                engine: AsyncLLM = self._engine or await asyncio.to_thread(self._start)
                 self._engine = engine
                 await asyncio.to_thread(lambda: self._local.revision)  # reads all weights
                 self._chat = encoder_of(self.name, engine.get_tokenizer())
