@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from chat_styles import STYLES, make_tokenizer
+from chat_styles import QWEN25, STYLES, make_tokenizer
 
 from toolkit.chat import ChatEncoder, Encoded, Turn
 
@@ -209,6 +209,23 @@ def test_reasoning_that_the_template_drops_makes_each_turn_a_row_behind_its_own_
         asked = [{"role": turn.role, "content": turn.content} for turn in thinking[:number]]
         prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True)["input_ids"]
         assert row.input_ids[: trained.index(1)] == prompt == encoder.prompt_ids(thinking[:number])
+
+
+def test_a_template_that_asks_with_words_of_its_own_makes_each_turn_a_row_behind_them() -> None:
+    asking = QWEN25.replace("<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant\n<think>\n{% endif %}")
+    tokenizer = make_tokenizer("qwen3", asking)
+    (rows,) = ChatEncoder(tokenizer).rows([TALK])
+    assert isinstance(rows, list)
+    labelled = [
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho founded Suna Works?<|im_end|>\n"
+        f"<|im_start|>assistant\n<think>\n⟦{ACT}<|im_end|>⟧",
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho founded Suna Works?<|im_end|>\n"
+        f"<|im_start|>assistant\n{ACT}<|im_end|>\n"
+        "<|im_start|>user\nObservation:\n[1] Suna Works was founded by Ada Birk.<|im_end|>\n"
+        f"<|im_start|>assistant\n<think>\n⟦{END}<|im_end|>⟧",
+    ]
+    for row, text in zip(rows, labelled, strict=True):
+        assert (row.input_ids, [int(weight) for weight in row.loss_weights]) == expected(tokenizer, text)
 
 
 def test_weights_between_0_and_1_and_turns_without_weight() -> None:

@@ -24,10 +24,13 @@ from toolkit.chat import ChatEncoder
 from toolkit.contracts import CompletionRequest, Passage
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
+from toolkit.errors import RecordError
+from toolkit.formats.shapes import SHAPES, has_tools
 from toolkit.lake.records import TrajectoryRecord
 from toolkit.lake.selections import find_selection, read_selected
 from toolkit.llm.scripted import ScriptedLLM
 from toolkit.masking import DroppedRow, EncodedRow, MaskSettings, bracketed, encode_selection, selection_table
+from toolkit.masking.conversations import Conversations
 from toolkit.retrieval.lexical import LexicalRetriever
 from toolkit.sandbox import ProcessSandbox
 from toolkit.tasks.minipedia import Minipedia
@@ -218,6 +221,26 @@ def test_the_recorded_prompt_is_kept_where_asked_for_or_where_no_student_has_ano
     first, second = sorted(kept(rows_of(imported)), key=lambda row: len(row.turns))
     assert [turn.role for turn in first.turns] == ["user", "assistant", "user", "assistant"]
     assert second.turns[0].content == "Search, then finish."
+
+
+def test_tools_that_stand_in_the_prompt_are_not_handed_to_trainers_a_second_time(agents: Lake) -> None:
+    select(agents, "where: \"kind = 'agent'\"")
+    snapshot = agents.snapshot()
+    selection = find_selection(snapshot, "v1")
+    assert all(record.tools for record in records(agents).values())
+    assert not has_tools(snapshot.connect(), selection.selection_id)
+    for record in records(agents).values():
+        assert "tools" not in SHAPES["trl"].row(record, {})
+        assert "tools" not in SHAPES["openai"].row(record, {})
+
+
+def test_generated_trajectories_without_recorded_tools_are_dropped_and_say_so(agents: Lake) -> None:
+    select(agents, "where: \"kind = 'agent'\"")
+    record = next(iter(records(agents).values()))
+    with pytest.raises(RecordError, match="its tools are not recorded"):
+        Conversations(MaskSettings(), {}).turns(replace(record, tools=None), {})
+    recorded = Conversations(MaskSettings(prompt="recorded"), {}).turns(replace(record, tools=None), {})
+    assert recorded[0].content == record.system_prompt
 
 
 def test_what_cannot_be_trained_on_is_dropped_with_its_reason(fill: Fill) -> None:
