@@ -48,7 +48,7 @@ def demo_command(
 ) -> None:
     """Run the main road: import, index, generate, score, filter, export, train, evaluate, compare. No network.
 
-    The first part, `--quick`, takes a minute or two; students take most of a quarter of an hour on two cores.
+    The first part, `--quick`, takes a minute at most; students take twenty to thirty on two cores.
 
     Args:
         out: Directory for everything that it makes.
@@ -80,7 +80,7 @@ def demo_command(
     type_command("export", "--selection", "demo", "--format", "trl", "--out", export, "--overwrite", "--lake", lake)
     relation = open_lake(lake).sql(FATES)
     print_table(relation.columns, relation.fetchall(), title="What became of every trajectory, and by which rule")
-    suggestions = _suggestions(open_lake(lake), lake, index)
+    suggestions = _suggestions(open_lake(lake), lake, index, unsafe)
     if not quick:
         suggestions += make_students(out / "students", unsafe)
     say(f"Done in {time.monotonic() - started:.0f} s. What to try next:")
@@ -88,7 +88,7 @@ def demo_command(
         show(*words)
 
 
-def _suggestions(lake: Lake, path: Path, index: Path) -> list[list[str]]:
+def _suggestions(lake: Lake, path: Path, index: Path, unsafe: list[str]) -> list[list[str]]:
     """Commands that look at what was made."""
     query = "SELECT trajectory_id FROM decisions WHERE selection = 'demo' AND starts_with(rule, ?) ORDER BY 1 LIMIT 1"
     connection = lake.snapshot().connect()
@@ -102,5 +102,5 @@ def _suggestions(lake: Lake, path: Path, index: Path) -> list[list[str]]:
     suggestions += [["show", trajectory[:10], "--lake", str(path)] for trajectory in picked[1:]]
     suggestions += [["query", errors, "--lake", str(path)]]
     suggestions += [[look, "--selection", "demo", "--lake", str(path)] for look in ("stats", "report")]
-    suggestions += [["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), *accepted_level()]]
+    suggestions += [["ask", question, "--model", "oracle", "--tasks", WORLD, "--index", str(index), *unsafe]]
     return suggestions

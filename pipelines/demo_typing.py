@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 from toolkit.cli.main import run
 from toolkit.cli.output import console, plain
@@ -21,19 +20,17 @@ def show(*words: object) -> None:
     console.print(f"  toolkit {plain(shlex.join(str(word) for word in words))}", soft_wrap=True)
 
 
-def type_command(*words: object, accept: tuple[int, ...] = (0,)) -> float:
-    """Print and run `toolkit WORDS`; the seconds it took.
+def type_command(*words: object, accept: tuple[int, ...] = (0,)) -> None:
+    """Print and run `toolkit WORDS`.
 
     Raises:
         RunError: its exit code is not in `accept`.
     """
     arguments = [str(word) for word in words]
     console.print(f"\n[bold cyan]$ toolkit {plain(shlex.join(arguments))}[/]", soft_wrap=True)
-    started = time.monotonic()
     code = run(arguments)
     if code not in accept:
         raise RunError(f"`toolkit {shlex.join(arguments)}` ended with exit code {code}")
-    return time.monotonic() - started
 
 
 def tell_level() -> None:

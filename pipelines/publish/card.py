@@ -64,7 +64,7 @@ def environment() -> Environment:
     """Where card templates are read, with the filters that escape."""
     # No autoescape: the result is Markdown, where `cell` and `fence` do what is needed.
     loader = PackageLoader("pipelines.publish")
-    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"cell": cell, "fence": fence, "number": number}
     return made
 

@@ -114,19 +114,29 @@ def test_a_tag_is_never_moved(fill: Fill, hub: SimulatedHub, capsys: pytest.Capt
     assert hub.repo(REPO).tags == tagged
 
 
+def published_tree(hub: SimulatedHub) -> dict[str, tuple[bytes, bool]]:
+    """The files on the main branch, to be changed."""
+    repo = hub.repo(REPO)
+    return dict(repo.commits[repo.branches["main"]])
+
+
+def refuse_to_pull(hub: SimulatedHub, tree: dict[str, tuple[bytes, bool]], lake: Path) -> None:
+    """Somebody commits `tree`, and a pull of it makes nothing."""
+    hub.repo(REPO).add_commit("main", tree)
+    assert run(["pull", REPO, "--lake", str(lake)]) == 2
+    assert not lake.exists()
+
+
 @pytest.mark.parametrize("damage", ["lake/steps.parquet", "lake/trajectories.parquet"])
 def test_a_damaged_publication_is_not_restored(
     fill: Fill, hub: SimulatedHub, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake = filled(fill)
     assert publish(lake, "--confirm") == 0
-    repo = hub.repo(REPO)
-    tree = dict(repo.commits[repo.branches["main"]])
+    tree = published_tree(hub)
     tree[damage] = (tree[damage][0][:-9] + b"x" + tree[damage][0][-8:], True)
-    repo.add_commit("main", tree)
-    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 2
+    refuse_to_pull(hub, tree, tmp_path / "pulled")
     assert f"{damage} is not as manifest.json says" in capsys.readouterr().err
-    assert not (tmp_path / "pulled").exists()
 
 
 def test_rows_that_no_lake_may_hold_are_refused_even_if_the_manifest_fits(
@@ -138,8 +148,7 @@ def test_rows_that_no_lake_may_hold_are_refused_even_if_the_manifest_fits(
 
     lake = filled(fill)
     assert publish(lake, "--confirm") == 0
-    repo = hub.repo(REPO)
-    tree = dict(repo.commits[repo.branches["main"]])
+    tree = published_tree(hub)
     (tmp_path / "t.parquet").write_bytes(tree["lake/trajectories.parquet"][0])
     table = pq.read_table(tmp_path / "t.parquet")
     bad = pc.replace_substring_regex(table["stop_reason"], ".*", "whim").cast(pa.string())
@@ -152,10 +161,8 @@ def test_rows_that_no_lake_may_hold_are_refused_even_if_the_manifest_fits(
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     tree |= {"lake/trajectories.parquet": (content, True), "manifest.json": (json.dumps(manifest).encode(), False)}
-    repo.add_commit("main", tree)
-    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 2
+    refuse_to_pull(hub, tree, tmp_path / "pulled")
     assert "stop_reason" in capsys.readouterr().err
-    assert not (tmp_path / "pulled").exists()
 
 
 def test_a_manifest_cannot_lead_out_of_its_directory(
@@ -163,13 +170,11 @@ def test_a_manifest_cannot_lead_out_of_its_directory(
 ) -> None:
     lake = filled(fill)
     assert publish(lake, "--confirm") == 0
-    repo = hub.repo(REPO)
-    tree = dict(repo.commits[repo.branches["main"]])
+    tree = published_tree(hub)
     manifest = json.loads(tree["manifest.json"][0])
     manifest["files"]["lake/../../evil"] = manifest["files"]["README.md"]
     tree["manifest.json"] = (json.dumps(manifest).encode(), False)
-    repo.add_commit("main", tree)
-    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 2
+    refuse_to_pull(hub, tree, tmp_path / "pulled")
     assert "no path of a publication" in capsys.readouterr().err
 
 

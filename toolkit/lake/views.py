@@ -69,8 +69,7 @@ LEFT JOIN ({BY_TRAJECTORY}) p USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
 tasks without gold answer, the environment's own reward; null where neither decided. The last columns are those of
-process signals (`signal_views`).
-All joins are with one row a key by GROUP BY, so that DuckDB leaves out the one that a query does not need."""
+process signals (`signal_views`). All joins are with one row a key by GROUP BY, so that no row is doubled."""
 
 VERDICTS = """
 SELECT trajectory_id, step_index,
