@@ -276,6 +276,8 @@ def test_a_phone_shows_list_or_card_and_comes_back(fill: Fill, look: Look) -> No
 def test_a_list_comes_back_where_it_was(fill: Fill, look: Look) -> None:
     page = look(fill([episode(f"q{index}") for index in range(300)]), None, PHONE)
     tab(page, "Trajectories")
+    # What is not laid out yet cannot be scrolled to.
+    expect(listed(page).filter(has_text="q0")).to_be_in_viewport()
     page.evaluate("document.querySelector('.list').scrollTop = 9000")
     expect(listed(page).filter(has_text="q125")).to_be_in_viewport()
     listed(page).filter(has_text="q125").click()

@@ -25,7 +25,7 @@ from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_
 from toolkit.tasks.oracle_chain import chain_of_thought
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
-VERSION = "1"
+VERSION = "3"
 UNKNOWN = "unknown"
 SEARCHES_A_STEP = 3
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -103,6 +103,7 @@ class OracleTeacher:
             return chain_of_thought(known.plan, received[0], draw, self._slips, self._remembers)
         facts = read_facts(known.plan, "\n".join(received[1:]))
         thought, code = self._act(known.plan, facts, "\n".join(written), draw)
+        thought = " ".join([*_learned(known.plan, facts, "\n".join(written)), thought])
         return self._say(request.prefix, thought, code, draw)
 
     def _remembers(self, lookup: Lookup) -> bool:
@@ -152,6 +153,14 @@ def _known(task: Task) -> _Known:
             f"the oracle needs a plan, and the question {task.question!r} has none; name another --teacher"
         )
     return _Known(task.task_id, Plan.model_validate_json(task.plan))
+
+
+def _learned(plan: Plan, facts: Facts, written: str) -> list[str]:
+    """What has been read and not been said yet, as a chain of thought says it."""
+    results = zip(plan.operations, facts.results, strict=True)
+    found = [(facts.fill(one.question), result) for one, result in results if isinstance(one, Lookup)]
+    said = [f"{question} {result}." for question, result in found if result is not None]
+    return [sentence for sentence in dict.fromkeys(said) if sentence not in written]
 
 
 def _untried(lookup: Lookup, facts: Facts, written: str) -> list[str]:

@@ -2,8 +2,8 @@
 
     python -m trainers.tiny --out DIR [--tokens 4000000] [--start EARLIER --seed 1]
 
-It is to students what a pretrained model is in the paper: it can read and quote, and has seen no tool, no plan and
-no chain of thought. The one that is shipped (`hf:tiny`, `--base tiny`) was made by this command.
+It is to students what a pretrained model is in the paper: it can read, quote and take a question apart, and has seen
+no tool, no code and no chain of thought. The one that is shipped (`hf:tiny`, `--base tiny`) was made by this command.
 Why these settings: docs/decisions.md. Muon: Jordan et al. 2024.
 """
 
@@ -28,6 +28,7 @@ from trainers.sft.checkpoints import newest_whole
 from trainers.sft.rows import as_table
 from trainers.sft.run import CHECKPOINTS, Primer, TrainResult, train_rows
 from trainers.sft.settings import TrainSettings
+from trainers.tiny.asking import asking_chats
 from trainers.tiny.copying import Chat, copying_chat
 from trainers.tiny.reading import FIRST_SEED, reading_chats
 from trainers.tiny.tokenizer import make_tokenizer
@@ -37,10 +38,11 @@ CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
 COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
-COPYING_SHARE = 0.15
+COPYING_SHARE = 0.1
 """Of the batches behind them."""
-TOKENS_A_READING = 310
-TOKENS_A_COPY = 200
+ASKING_SHARE = 0.25
+"""Of the tokens that are not copying."""
+TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 100, 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
@@ -75,11 +77,15 @@ def make_base(out: Path, *, tokens: int, seed: int = 0, start: Path | None = Non
         tokenizer, model = load_tokenizer(str(start)), str(start)
     draw = random.Random(f"pretraining {seed}")
     copying = _rows(tokenizer, (copying_chat(draw) for _ in range(tokens // TOKENS_A_COPY)))
-    n_reading = int(tokens * (1 - COPYING_SHARE)) // TOKENS_A_READING
-    reading = _rows(tokenizer, islice(reading_chats(draw, FIRST_SEED + 100 * seed), n_reading))
+    rest, first = tokens * (1 - COPYING_SHARE), FIRST_SEED + 100 * seed
+    n_reading = int(rest * (1 - ASKING_SHARE) / TOKENS_A_READING)
+    n_asking = int(rest * ASKING_SHARE / TOKENS_AN_ASKING)
+    reading = _rows(tokenizer, islice(reading_chats(draw, first), n_reading))
+    asking = _rows(tokenizer, islice(asking_chats(draw, first), n_asking))
     primer = Primer(copying, 0 if start else COPYING_FIRST, COPYING_SHARE)
     checkpoint = newest_whole(out / CHECKPOINTS)
-    return train_rows(reading, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
+    rows = pa.concat_tables([reading, asking])
+    return train_rows(rows, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
 
 
 def _rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:

@@ -49,6 +49,14 @@ def test_it_uses_what_it_was_shown_and_only_that() -> None:
     assert "Bo Ra" not in turn("searched", "[1] Dunes\nDunes is a novel.")
 
 
+def test_it_says_what_it_has_learned_once() -> None:
+    first = turn("searched", "[1] Dunes\nDunes is a novel by Bo Ra.")
+    assert "Who wrote Dunes? Bo Ra. " in first
+    last = turn("searched", "[1] Dunes\nDunes is a novel by Bo Ra.", first, "Bo Ra was born in 1920.")
+    assert "When was Bo Ra born? 1920. " in last
+    assert "Who wrote" not in last
+
+
 def test_a_value_inside_a_longer_word_is_not_known() -> None:
     assert "birth year of" not in turn("searched", "by Bo Rasmussen")
 
