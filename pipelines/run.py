@@ -28,6 +28,8 @@ from toolkit.errors import InputError
 
 FORESEEN = ("generate", "evaluate")
 """Commands whose dry run says what they would spend, whatever the stages before them will have done."""
+FORESEEN_OF_A_LAKE = ("judge",)
+"""Commands whose dry run says what they would spend on what is in the lake now."""
 
 Numbered = tuple[int, Stage]
 
@@ -54,7 +56,7 @@ def run_command(
         lake: Directory of the lake, instead of the recipe's.
         first: Begin with this stage, counted from 1.
         last: End with this stage.
-        dry_run: Print the commands, what is missing, and what generating would take; run nothing.
+        dry_run: Print the commands, what is missing, and what asking models would take; run nothing.
         json: Print one JSON document.
         overrides: Any option of a stage.
     """
@@ -118,7 +120,8 @@ def _foresee(recipe: RunRecipe, chosen: Sequence[Numbered], missing: list[tuple[
     for number, stage in chosen:
         _announce(recipe, number, stage, json)
         found = None
-        if stage.command in FORESEEN and not any(stage is lacking for lacking, _ in missing):
+        askable = FORESEEN + FORESEEN_OF_A_LAKE * recipe.lake.exists()
+        if stage.command in askable and not any(stage is lacking for lacking, _ in missing):
             failed, found = _captured([*stage.words, "--dry-run"])
             code = code or failed
         told.append({"number": number, "command": _line(stage), "forecast": found})
@@ -141,18 +144,19 @@ def _print_forecasts(told: list[dict[str, Any]]) -> None:
     found = {one["number"]: one["forecast"] for one in told if one["forecast"]}
     if not found:
         return
-    columns = ["stage", "in the lake", "rollouts to run", "tokens read", "tokens written", "hours", "USD"]
+    columns = ["stage", "in the lake", "to run or ask", "tokens read", "tokens written", "hours", "USD"]
     rows = [[str(number), *_figures(forecast)] for number, forecast in found.items()]
     sums = [None if None in column else sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
     console.print()
-    print_table(columns, [*rows, ["all", *sums]], title="Nothing was run; generating would take about")
+    print_table(columns, [*rows, ["all", *sums]], title="Nothing was run; it would take about")
     for basis in dict.fromkeys(forecast["basis"] for forecast in found.values()):
         numbers = ", ".join(str(number) for number, forecast in found.items() if forecast["basis"] == basis)
         note(f"stage {numbers}: {basis}")
 
 
 def _figures(forecast: dict[str, Any]) -> list[Any]:
-    to_run = forecast["to_retry"] + forecast["begun"] + forecast["new"]
+    calls = forecast.get("calls")
+    to_run = forecast["to_retry"] + forecast["begun"] + forecast["new"] if calls is None else calls
     tokens = [round(forecast["read"]), round(forecast["written"])]
     cost = forecast["cost_usd"]
     return [forecast["done"], to_run, *tokens, round(forecast["hours"], 3), None if cost is None else round(cost, 2)]

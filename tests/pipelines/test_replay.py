@@ -153,6 +153,9 @@ def test_a_mismatch_has_a_diff_and_makes_the_trajectory_differ(tmp_path: Path) -
     assert len(long["diff"]) < 600
     assert last is True
     assert whole(lake) == (1 / 3, False, {"steps": {"differs": 2, "matches": 1}, "differing": [0, 1]})
+    assert lake.sql("SELECT replay_matches FROM trajectories_scored").fetchall() == [(False,)]
+    by_step = "SELECT replay_matches FROM steps_scored ORDER BY step_index"
+    assert lake.sql(by_step).fetchall() == [(False,), (False,), (True,)]
 
 
 def test_a_wrong_final_answer_and_a_call_that_was_made_otherwise_differ(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from episodes import Fill, episode
 from simulated_server import Manners, SimulatedServer, served
 
 from pipelines.run_recipe import load_run
@@ -214,6 +215,20 @@ def test_a_dry_run_writes_nothing_and_adds_up_what_generating_takes(
     assert "Nothing was run" in printed.out
     assert "an assumption" in printed.err
     assert sorted(here.iterdir()) == before
+
+
+def test_a_dry_run_foresees_a_judge_of_what_is_in_the_lake(
+    here: Path, running: Running, fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = "  - judge: {rubric: factual, model: 'openai:m', base_url: 'http://127.0.0.1:9/v1'}\n"
+    (here / "judged.yaml").write_text(f"name: judged\nlake: nowhere\nstages:\n{stage}")
+    code, told = running("--dry-run", recipe="judged.yaml")
+    assert (code, [one["forecast"] for one in told["stages"]]) == (0, [None])
+    fill([episode("q1", answer="7"), episode("q2", answer="8")])
+    code, told = running("--dry-run", "--lake", "lake", recipe="judged.yaml")
+    assert (code, [one["forecast"]["calls"] for one in told["stages"]]) == (0, [2])
+    assert run(["run", "judged.yaml", "--dry-run", "--lake", "lake"]) == 0
+    assert "to run or ask" in capsys.readouterr().out
 
 
 def test_options_override_every_stage_that_has_them(here: Path) -> None:

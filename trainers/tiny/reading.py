@@ -48,9 +48,9 @@ def _chat(library: Library, draw: random.Random) -> Chat:
 
 
 def _entities(world: World, draw: random.Random) -> list[Entity]:
-    """Of several, half the time of one kind: only the name then tells which article is asked about."""
-    count = draw.choice((1, 1, 2, 3))
-    if count > 1 and draw.random() < 0.5:
+    """Mostly several, and of one kind: one is learned soon, and of several only the name tells which is asked about."""
+    count = draw.choice((1, 2, 2, 3, 3))
+    if count > 1 and draw.random() < 0.75:
         members = world.by_kind[draw.choice(world.entities).kind.name]
         return draw.sample(members, min(count, len(members)))
     return draw.sample(world.entities, count)
