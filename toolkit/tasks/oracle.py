@@ -22,7 +22,7 @@ from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identi
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, ModelError
 from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_facts
-from toolkit.tasks.oracle_chain import chain_of_thought
+from toolkit.tasks.oracle_chain import chain_of_thought, ending
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
 VERSION = "3"
@@ -121,9 +121,10 @@ class OracleTeacher:
             code = answer_code(plan, facts)
         except UnknownError:
             return "I cannot know the answer.", f'final_answer("{UNKNOWN}")'
-        if draw.random() < self._slips / 2:
-            return "I have what I need.", _wrong_ending(plan, facts, draw)
-        return draw.choice(("I have what I need.", "Everything that is needed is known now.")), code
+        end = ending(plan)
+        known = ("I have what I need.", "Everything that is needed is known now.")
+        thought = f"Now I {end}." if end and plan.lookups else draw.choice(known)
+        return thought, _wrong_ending(plan, facts, draw) if draw.random() < self._slips / 2 else code
 
     def _search(self, lookups: list[Lookup], facts: Facts, written: str, draw: random.Random) -> tuple[str, str]:
         queries = [_untried(lookup, facts, written)[0] for lookup in lookups]

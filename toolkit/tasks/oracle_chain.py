@@ -36,12 +36,18 @@ def _outline(plan: Plan, draw: random.Random) -> str:
     if not lookups:
         return f"{opening} I only need to calculate with the numbers that the question gives."
     needs = f"{opening} I need to look up {', then '.join(lookups)}."
+    end = ending(plan)
+    return f"{needs} Then I {end}." if end else needs
+
+
+def ending(plan: Plan) -> str | None:
+    """What is to be done with what was looked up, such as "calculate (result 1) - (result 2)"; None: nothing."""
     last = plan.operations[-1]
     if isinstance(last, Compute):
-        return f"{needs} Then I calculate {_told(last.expression)}."
+        return f"calculate {_told(last.expression)}"
     if isinstance(last, Compare):
-        return f"{needs} Then I compare the values."
-    return needs
+        return f"choose the {'greatest' if last.choose == 'max' else 'smallest'} value"
+    return None
 
 
 def _told(text: str) -> str:
