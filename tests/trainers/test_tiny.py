@@ -12,6 +12,7 @@ from toolkit.llm.local_weights import SHIPPED
 from toolkit.tasks.minipedia import SYLLABLES, Minipedia
 from toolkit.tasks.minipedia.names import side_of
 from trainers.tiny import make
+from trainers.tiny.asking import asking_chats
 from trainers.tiny.copying import copying_chat
 from trainers.tiny.reading import reading_chats
 
@@ -65,8 +66,23 @@ def test_reading_answers_stand_in_the_articles():
         assert all(answer in articles for _, answer in chat[1::2])
 
 
+def test_questions_are_taken_apart_in_their_own_words_and_asked_once_the_answers_are_told():
+    named = re.compile(r"(?<=.)\b[A-Z]\w+")  # names: not the first word of a question
+    for chat in islice(asking_chats(random.Random(5)), 300):
+        (_, question), (_, parts), *later = chat
+        apart = re.sub(r"\(result \d\)", "", parts)
+        assert set(named.findall(apart)) <= set(named.findall(f"is {question}"))
+        told = {word for role, text in later if role == "user" for word in named.findall(text)}
+        said = [text for role, text in later if role == "assistant"]
+        assert not [text for text in said if "(result" in text]
+        assert {word for text in said for word in named.findall(text)} <= told | set(named.findall(f"is {question}"))
+        assert ("(result" in parts) == bool(later)
+
+
 def test_no_name_of_an_unseen_world_is_read():
-    words = {word for chat in islice(reading_chats(random.Random(1)), 300) for _, text in chat for word in text.split()}
+    draw = random.Random(1)
+    chats = [*islice(reading_chats(draw), 300), *islice(asking_chats(draw), 300)]
+    words = {word for chat in chats for _, text in chat for word in text.split()}
     made_of_syllables = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{2,3}}", re.IGNORECASE)
     unseen = {article.title.split()[-1] for article in Minipedia(1, 2_000).articles("ood")}
     names = {word for word in unseen if made_of_syllables.fullmatch(word) and side_of(word) == 1}
