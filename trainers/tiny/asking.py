@@ -16,6 +16,8 @@ from toolkit.tasks.plan import Compute, Lookup, Operation, Plan
 from trainers.tiny.copying import Chat
 from trainers.tiny.reading import CHATS_A_WORLD, FIRST_SEED, WORLD_SIZE
 
+KEPT = {1: 0.2, 2: 0.5}
+"""Shares of the questions with so many lookups: from simple ones there is little to learn."""
 _REFERENCE = re.compile(r"#(\d+)")
 
 
@@ -23,7 +25,9 @@ def asking_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]:
     """Without end; a new world every so often, from `seed` on."""
     while True:
         for task in Minipedia(seed, WORLD_SIZE).tasks("train", CHATS_A_WORLD):
-            yield _chat(task.question, Plan.model_validate_json(task.plan or ""), draw)
+            plan = Plan.model_validate_json(task.plan or "")
+            if draw.random() < KEPT.get(len(plan.lookups), 1.0):
+                yield _chat(task.question, plan, draw)
         seed += 1
 
 

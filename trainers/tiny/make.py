@@ -38,11 +38,11 @@ CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
 COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
-COPYING_SHARE = 0.1
+COPYING_SHARE = 0.12
 """Of the batches behind them."""
-ASKING_SHARE = 0.25
+ASKING_SHARE = 0.45
 """Of the tokens that are not copying."""
-TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 100, 200
+TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 130, 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
