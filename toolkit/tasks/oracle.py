@@ -121,10 +121,12 @@ class OracleTeacher:
             code = answer_code(plan, facts)
         except UnknownError:
             return "I cannot know the answer.", f'final_answer("{UNKNOWN}")'
-        end = ending(plan)
-        known = ("I have what I need.", "Everything that is needed is known now.")
-        thought = f"Now I {end}." if end and plan.lookups else draw.choice(known)
-        return thought, _wrong_ending(plan, facts, draw) if draw.random() < self._slips / 2 else code
+        if draw.random() < self._slips / 2:
+            known, code = "I have what I need.", _wrong_ending(plan, facts, draw)
+        else:
+            known = draw.choice(("I have what I need.", "Everything that is needed is known now."))
+        end = ending(plan) if plan.lookups else None
+        return f"Now I {end}." if end else known, code
 
     def _search(self, lookups: list[Lookup], facts: Facts, written: str, draw: random.Random) -> tuple[str, str]:
         queries = [_untried(lookup, facts, written)[0] for lookup in lookups]

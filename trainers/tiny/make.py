@@ -42,7 +42,7 @@ COPYING_SHARE = 0.12
 """Of the batches behind them."""
 ASKING_SHARE = 0.45
 """Of the tokens that are not copying."""
-TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 130, 200
+TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 110, 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
