@@ -10,8 +10,10 @@ recipe still has in, so that `where: correct` before it changes nothing. Not cov
 from __future__ import annotations
 
 
-def with_difficulty(scored: str) -> str:
+def with_difficulty(scored: str, graded: str) -> str:
     """SELECT of all rows and columns of the query `scored`, and beside them `teacher`, `samples` and `pass_rate`.
+
+    `graded` is a query of the same trajectories with `task_id`, `kind`, `role` and `correct`.
 
     `teacher`: name of the model. Null: not known. `samples`: trajectories of the same question, kind and role that have
     a verdict. `pass_rate`: share of them that is right, in [0, 1]. Null: none has a verdict.
@@ -23,5 +25,5 @@ def with_difficulty(scored: str) -> str:
         LEFT JOIN (SELECT model_id, first(name) AS teacher FROM models GROUP BY model_id) m USING (model_id)
         LEFT JOIN (
             SELECT task_id, kind, role, count(correct) AS samples, avg(CAST(correct AS INTEGER)) AS pass_rate
-            FROM ({scored}) GROUP BY task_id, kind, role
+            FROM ({graded}) GROUP BY task_id, kind, role
         ) d USING (task_id, kind, role)"""

@@ -41,6 +41,26 @@ _DUCKDB_TYPES = {
 }
 """By the name of the Arrow type."""
 
+SCORED = """
+SELECT trajectory_id,
+       arg_max_null(passed, scored_at) FILTER (of_answer) AS answer_passed,
+       arg_max_null(value, scored_at) FILTER (of_answer) AS answer_value,
+       arg_max_null(scorer, scored_at) FILTER (of_answer) AS answer_scorer,
+       arg_max_null(passed, scored_at) FILTER (of_reward) AS reward_passed,
+       arg_max_null(value, scored_at) FILTER (of_reward) AS reward
+FROM (SELECT *, starts_with(scorer, 'fact@') OR starts_with(scorer, 'math@') AS of_answer,
+             starts_with(scorer, 'reward@') AS of_reward
+      FROM scores WHERE step_index IS NULL)
+GROUP BY trajectory_id
+"""
+"""What graders and the environment say of every trajectory, the newest word of each; one row a trajectory."""
+
+GRADED = f"""
+SELECT t.task_id, t.kind, t.role, coalesce(s.answer_passed, s.reward_passed) AS correct
+FROM trajectories t LEFT JOIN ({SCORED}) s USING (trajectory_id)
+"""
+"""The verdict of every trajectory, and no more: `trajectories_scored` joins a dozen things besides."""
+
 TRAJECTORIES_SCORED = f"""
 SELECT t.*, k.question, k.answers, k.split, k.domain,
        coalesce(s.answer_passed, s.reward_passed) AS correct,
@@ -53,18 +73,7 @@ LEFT JOIN (
            first(domain) AS domain
     FROM tasks GROUP BY task_id
 ) k USING (task_id)
-LEFT JOIN (
-    SELECT trajectory_id,
-           arg_max_null(passed, scored_at) FILTER (of_answer) AS answer_passed,
-           arg_max_null(value, scored_at) FILTER (of_answer) AS answer_value,
-           arg_max_null(scorer, scored_at) FILTER (of_answer) AS answer_scorer,
-           arg_max_null(passed, scored_at) FILTER (of_reward) AS reward_passed,
-           arg_max_null(value, scored_at) FILTER (of_reward) AS reward
-    FROM (SELECT *, starts_with(scorer, 'fact@') OR starts_with(scorer, 'math@') AS of_answer,
-                 starts_with(scorer, 'reward@') AS of_reward
-          FROM scores WHERE step_index IS NULL)
-    GROUP BY trajectory_id
-) s USING (trajectory_id)
+LEFT JOIN ({SCORED}) s USING (trajectory_id)
 LEFT JOIN ({BY_TRAJECTORY}) p USING (trajectory_id)
 """
 """Trajectories with their question and verdict: `correct` is the newest word of an answer scorer, or, for
@@ -104,7 +113,7 @@ def create_views(
     for name in dict.fromkeys((*LINKS, *TABLES)):
         current = current_sql(TABLES[name], files[name], proven)
         connection.execute(f"CREATE VIEW {name} AS {current}")
-    scored = with_difficulty(trajectories_judged(TRAJECTORIES_SCORED))
+    scored = with_difficulty(trajectories_judged(TRAJECTORIES_SCORED), GRADED)
     connection.execute(f"CREATE VIEW trajectories_scored AS {scored}")
     connection.execute(f"CREATE VIEW evaluations AS {EVALUATIONS}")
     connection.execute(f"CREATE VIEW evaluated AS {EVALUATED}")
