@@ -7,12 +7,14 @@ import re
 from itertools import islice
 
 import pytest
+from tiny_model import make_tiny_model
 
 from toolkit.llm.local_weights import SHIPPED
 from toolkit.tasks.minipedia import SYLLABLES, Minipedia
 from toolkit.tasks.minipedia.names import side_of
 from trainers.tiny import make
 from trainers.tiny.asking import asking_chats
+from trainers.tiny.check import exact_answers
 from trainers.tiny.copying import copying_chat
 from trainers.tiny.reading import reading_chats
 
@@ -49,6 +51,19 @@ def test_text_survives_the_tokenizer(tokenizer):
 
 def test_the_shipped_base_is_small():
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= TEN_MB
+
+
+def test_the_shipped_base_has_learned_what_it_read():
+    found = exact_answers(SHIPPED, chats=20)
+    assert set(found) == {"reading", "asking", "copying"}
+    for right, total in found.values():
+        assert total > 20
+        assert right / total > 0.9
+
+
+def test_an_answer_is_right_only_as_a_whole(tmp_path):
+    make_tiny_model(tmp_path)
+    assert [right for right, _ in exact_answers(tmp_path, chats=3).values()] == [0, 0, 0]
 
 
 def test_copying_asks_for_nothing_that_was_not_shown():

@@ -76,19 +76,20 @@ def make_base(out: Path, *, tokens: int, seed: int = 0, start: Path | None = Non
     else:
         tokenizer, model = load_tokenizer(str(start)), str(start)
     draw = random.Random(f"pretraining {seed}")
-    copying = _rows(tokenizer, (copying_chat(draw) for _ in range(tokens // TOKENS_A_COPY)))
+    copying = chat_rows(tokenizer, (copying_chat(draw) for _ in range(tokens // TOKENS_A_COPY)))
     rest, first = tokens * (1 - COPYING_SHARE), FIRST_SEED + 100 * seed
     n_reading = int(rest * (1 - ASKING_SHARE) / TOKENS_A_READING)
     n_asking = int(rest * ASKING_SHARE / TOKENS_AN_ASKING)
-    reading = _rows(tokenizer, islice(reading_chats(draw, first), n_reading))
-    asking = _rows(tokenizer, islice(asking_chats(draw, first), n_asking))
+    reading = chat_rows(tokenizer, islice(reading_chats(draw, first), n_reading))
+    asking = chat_rows(tokenizer, islice(asking_chats(draw, first), n_asking))
     primer = Primer(copying, 0 if start else COPYING_FIRST, COPYING_SHARE)
     checkpoint = newest_whole(out / CHECKPOINTS)
     rows = pa.concat_tables([reading, asking])
     return train_rows(rows, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
 
 
-def _rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:
+def chat_rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:
+    """Chats as training rows: what an assistant says has the weight 1, all else 0."""
     encoded = ChatEncoder(tokenizer).rows([_turns(chat) for chat in chats])
     return as_table(row for found in encoded if isinstance(found, list) for row in found)
 
