@@ -16,6 +16,7 @@ from trainers.tiny import make
 from trainers.tiny.asking import asking_chats
 from trainers.tiny.check import exact_answers
 from trainers.tiny.copying import copying_chat
+from trainers.tiny.names import disguised
 from trainers.tiny.reading import reading_chats
 
 transformers = pytest.importorskip("transformers")
@@ -94,9 +95,23 @@ def test_questions_are_taken_apart_in_their_own_words_and_asked_once_the_answers
         assert ("(result" in parts) == bool(later)
 
 
+def test_disguised_chats_are_the_same_about_somebody_else():
+    draw = random.Random(2)
+    for chat in islice(reading_chats(draw), 100):
+        other = disguised(chat, draw)
+        assert [role for role, _ in other] == [role for role, _ in chat]
+        articles = other[0][1]
+        assert all(answer in articles for _, answer in other[1::2])
+        assert other != chat
+    (_, said), (_, answer) = disguised([("user", "Lake Badu is 1234 m, 100 percent"), ("assistant", "Badu 1234")], draw)
+    name, number = answer.split()
+    assert said == f"Lake {name} is {number} m, 100 percent"
+
+
 def test_no_name_of_an_unseen_world_is_read():
     draw = random.Random(1)
     chats = [*islice(reading_chats(draw), 300), *islice(asking_chats(draw), 300)]
+    chats += [disguised(chat, draw) for chat in chats] + [copying_chat(draw) for _ in range(300)]
     words = {word for chat in chats for _, text in chat for word in text.split()}
     made_of_syllables = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{2,3}}", re.IGNORECASE)
     unseen = {article.title.split()[-1] for article in Minipedia(1, 2_000).articles("ood")}

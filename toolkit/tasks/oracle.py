@@ -159,11 +159,14 @@ def _known(task: Task) -> _Known:
 
 
 def _learned(plan: Plan, facts: Facts, written: str) -> list[str]:
-    """What has been read and not been said yet, as a chain of thought says it."""
-    results = zip(plan.operations, facts.results, strict=True)
-    found = [(facts.fill(one.question), result) for one, result in results if isinstance(one, Lookup)]
-    said = [f"{question} {result}." for question, result in found if result is not None]
-    return [sentence for sentence in dict.fromkeys(said) if sentence not in written]
+    """What has been read and not been said yet, numbered as the first thought numbers it."""
+    numbered = enumerate(zip(plan.operations, facts.results, strict=True), start=1)
+    said = [
+        f"{facts.fill(operation.question)} {result} (result {number})."
+        for number, (operation, result) in numbered
+        if isinstance(operation, Lookup) and result is not None
+    ]
+    return [sentence for sentence in said if sentence not in written]
 
 
 def _untried(lookup: Lookup, facts: Facts, written: str) -> list[str]:

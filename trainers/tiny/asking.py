@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from toolkit.tasks.minipedia import Minipedia
 from toolkit.tasks.plan import Compute, Lookup, Operation, Plan
-from trainers.tiny.copying import Chat
+from trainers.tiny.names import Chat
 from trainers.tiny.reading import CHATS_A_WORLD, FIRST_SEED, WORLD_SIZE
 
 KEPT = {1: 0.2, 2: 0.5}

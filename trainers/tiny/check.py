@@ -19,8 +19,9 @@ from toolkit.cli.output import print_table
 from toolkit.llm.local_weights import SHIPPED
 from toolkit.masking import load_tokenizer
 from trainers.tiny.asking import asking_chats
-from trainers.tiny.copying import Chat, copying_chat
+from trainers.tiny.copying import copying_chat
 from trainers.tiny.make import chat_rows
+from trainers.tiny.names import Chat
 from trainers.tiny.reading import FIRST_SEED, reading_chats
 
 UNREAD_SEED = FIRST_SEED - 100

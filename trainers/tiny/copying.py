@@ -1,22 +1,15 @@
 """Rows that teach to look back and say again: lists, keys and their values, letters and their numbers.
 
 What a model that has read much can do without thinking, a tiny one has to learn first: nothing that an agent does
-(quote a passage, put operands into code) works without it. Names are made of Minipedia's syllables on the side of
-its in-domain worlds, so that none of an out-of-domain world is ever seen; numbers have up to eight digits.
+(quote a passage, put operands into code) works without it.
 """
 
 from __future__ import annotations
 
 import random
 
-from toolkit.tasks.minipedia import SYLLABLES
-from toolkit.tasks.minipedia.names import side_of
+from trainers.tiny.names import Chat, any_name, any_number
 
-Chat = list[tuple[str, str]]
-"""Turns as (role, text), a user's first."""
-
-MOST_DIGITS = 8
-_SIDE = 0
 _OPERATORS = "+-*/"
 
 
@@ -33,7 +26,7 @@ def _list(draw: random.Random) -> Chat:
 
 def _keys(draw: random.Random) -> Chat:
     """What stands behind the keys that are asked for."""
-    values = {_word(draw): item for item in _items(draw)}
+    values = {any_name(draw): item for item in _items(draw)}
     asked = draw.sample(list(values), min(len(values), 5))
     shown = "\n".join(f"{key}: {value}" for key, value in values.items())
     chat = []
@@ -44,7 +37,7 @@ def _keys(draw: random.Random) -> Chat:
 
 def _letters(draw: random.Random) -> Chat:
     """Expressions, with numbers in the places of letters."""
-    numbers = {letter: _number(draw) for letter in draw.sample("abcxyz", draw.randint(2, 4))}
+    numbers = {letter: any_number(draw) for letter in draw.sample("abcxyz", draw.randint(2, 4))}
     shown = ", ".join(f"{letter} = {number}" for letter, number in numbers.items())
     chat = []
     for place in range(draw.randint(1, 3)):
@@ -64,16 +57,5 @@ def _items(draw: random.Random) -> list[str]:
 def _item(draw: random.Random) -> str:
     kind = draw.choices(("full name", "word", "number"), (35, 25, 40))[0]
     if kind == "number":
-        return _number(draw)
-    return _word(draw) if kind == "word" else f"{_word(draw)} {_word(draw)}"
-
-
-def _word(draw: random.Random) -> str:
-    while True:
-        word = "".join(draw.choice(SYLLABLES) for _ in range(draw.choice((2, 2, 3))))
-        if side_of(word) == _SIDE:
-            return word.capitalize()
-
-
-def _number(draw: random.Random) -> str:
-    return str(draw.randint(10, 10 ** draw.randint(2, MOST_DIGITS)))
+        return any_number(draw)
+    return any_name(draw) if kind == "word" else f"{any_name(draw)} {any_name(draw)}"

@@ -10,7 +10,7 @@ Why these settings: docs/decisions.md. Muon: Jordan et al. 2024.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from trainers.sft.rows import as_table
 from trainers.sft.run import CHECKPOINTS, Primer, TrainResult, train_rows
 from trainers.sft.settings import TrainSettings
 from trainers.tiny.asking import asking_chats
-from trainers.tiny.copying import Chat, copying_chat
+from trainers.tiny.copying import copying_chat
+from trainers.tiny.names import Chat, disguised
 from trainers.tiny.reading import FIRST_SEED, reading_chats
 from trainers.tiny.tokenizer import make_tokenizer
 from trainers.tiny.vocabulary import sample_texts
@@ -38,10 +39,12 @@ CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
 COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
-COPYING_SHARE = 0.12
+COPYING_SHARE = 0.15
 """Of the batches behind them."""
 ASKING_SHARE = 0.45
 """Of the tokens that are not copying."""
+DISGUISED_SHARE = 0.7
+"""Of the chats about articles and questions."""
 TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 110, 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
@@ -80,12 +83,16 @@ def make_base(out: Path, *, tokens: int, seed: int = 0, start: Path | None = Non
     rest, first = tokens * (1 - COPYING_SHARE), FIRST_SEED + 100 * seed
     n_reading = int(rest * (1 - ASKING_SHARE) / TOKENS_A_READING)
     n_asking = int(rest * ASKING_SHARE / TOKENS_AN_ASKING)
-    reading = chat_rows(tokenizer, islice(reading_chats(draw, first), n_reading))
-    asking = chat_rows(tokenizer, islice(asking_chats(draw, first), n_asking))
+    reading = chat_rows(tokenizer, _about_anybody(islice(reading_chats(draw, first), n_reading), draw))
+    asking = chat_rows(tokenizer, _about_anybody(islice(asking_chats(draw, first), n_asking), draw))
     primer = Primer(copying, 0 if start else COPYING_FIRST, COPYING_SHARE)
     checkpoint = newest_whole(out / CHECKPOINTS)
     rows = pa.concat_tables([reading, asking])
     return train_rows(rows, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
+
+
+def _about_anybody(chats: Iterable[Chat], draw: random.Random) -> Iterator[Chat]:
+    return (disguised(chat, draw) if draw.random() < DISGUISED_SHARE else chat for chat in chats)
 
 
 def chat_rows(tokenizer: Any, chats: Iterable[Chat]) -> pa.Table:

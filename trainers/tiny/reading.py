@@ -13,7 +13,7 @@ from toolkit.tasks.minipedia.entity import Entity, text_of
 from toolkit.tasks.minipedia.profile import IN_DOMAIN
 from toolkit.tasks.minipedia.steps import Library
 from toolkit.tasks.minipedia.world import World
-from trainers.tiny.copying import Chat
+from trainers.tiny.names import Chat
 
 FIRST_SEED = 1_000
 WORLD_SIZE = 10_000

@@ -51,9 +51,9 @@ def test_it_uses_what_it_was_shown_and_only_that() -> None:
 
 def test_it_says_what_it_has_learned_once() -> None:
     first = turn("searched", "[1] Dunes\nDunes is a novel by Bo Ra.")
-    assert "Who wrote Dunes? Bo Ra. " in first
+    assert "Who wrote Dunes? Bo Ra (result 1). " in first
     last = turn("searched", "[1] Dunes\nDunes is a novel by Bo Ra.", first, "Bo Ra was born in 1920.")
-    assert "When was Bo Ra born? 1920. " in last
+    assert "When was Bo Ra born? 1920 (result 2). " in last
     assert "Who wrote" not in last
 
 
