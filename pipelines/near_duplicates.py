@@ -29,7 +29,7 @@ from toolkit.similarity.near import Indices, Neighbours, Thinned
 from toolkit.similarity.sketches import PERMUTATIONS, Flags, Parts, Sketches, Workshop
 from toolkit.similarity.spilled import Spilled
 
-BLOCK_ROWS = 10_000
+BLOCK_ROWS = 4_000
 """Rows of which DuckDB sorts the texts at once: what is in memory at a time, and read from the lake once each."""
 READ_ROWS = 1_000
 
