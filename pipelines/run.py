@@ -117,10 +117,10 @@ def _stopped(recipe: RunRecipe, number: int, stage: Stage, code: int) -> str:
 def _foresee(recipe: RunRecipe, chosen: Sequence[Numbered], missing: list[tuple[Stage, Path]], json: bool) -> int:
     """Say what would be run, and ask the stages that spend what they would spend."""
     code, told = 0, []
+    askable = (*FORESEEN, *FORESEEN_OF_A_LAKE) if recipe.lake.exists() else FORESEEN
     for number, stage in chosen:
         _announce(recipe, number, stage, json)
         found = None
-        askable = FORESEEN + FORESEEN_OF_A_LAKE * recipe.lake.exists()
         if stage.command in askable and not any(stage is lacking for lacking, _ in missing):
             failed, found = _captured([*stage.words, "--dry-run"])
             code = code or failed
@@ -155,8 +155,8 @@ def _print_forecasts(told: list[dict[str, Any]]) -> None:
 
 
 def _figures(forecast: dict[str, Any]) -> list[Any]:
-    calls = forecast.get("calls")
-    to_run = forecast["to_retry"] + forecast["begun"] + forecast["new"] if calls is None else calls
+    parts = ("calls",) if "calls" in forecast else ("to_retry", "begun", "new")
+    to_run = sum(forecast[part] for part in parts)
     tokens = [round(forecast["read"]), round(forecast["written"])]
     cost = forecast["cost_usd"]
     return [forecast["done"], to_run, *tokens, round(forecast["hours"], 3), None if cost is None else round(cost, 2)]

@@ -32,7 +32,7 @@ def chain_of_thought(
 def _outline(plan: Plan, draw: random.Random) -> str:
     """The first paragraph."""
     opening = draw.choice(("To answer this,", "For this question", "Step by step:"))
-    lookups = [f'"{_told(lookup.question)}"' for lookup in plan.lookups]
+    lookups = [f'"{told(lookup.question)}"' for lookup in plan.lookups]
     if not lookups:
         return f"{opening} I only need to calculate with the numbers that the question gives."
     needs = f"{opening} I need to look up {', then '.join(lookups)}."
@@ -44,13 +44,13 @@ def ending(plan: Plan) -> str | None:
     """What is to be done with what was looked up, such as "calculate (result 1) - (result 2)"; None: nothing."""
     last = plan.operations[-1]
     if isinstance(last, Compute):
-        return f"calculate {_told(last.expression)}"
+        return f"calculate {told(last.expression)}"
     if isinstance(last, Compare):
         return f"choose the {'greatest' if last.choose == 'max' else 'smallest'} value"
     return None
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
     """References in words, so that no result is given away."""
     return _REFERENCE.sub(lambda match: f"(result {match[1]})", text)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from toolkit.tasks.minipedia import Minipedia
+from toolkit.tasks.oracle_chain import told
 from toolkit.tasks.plan import Compute, Lookup, Operation, Plan
 from trainers.tiny.names import Chat
 from trainers.tiny.reading import CHATS_A_WORLD, FIRST_SEED, WORLD_SIZE
@@ -33,13 +34,13 @@ def asking_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]:
 
 def _chat(question: str, plan: Plan, draw: random.Random) -> Chat:
     """First what has to be found out; then the answers are told, and the questions asked that were waiting for them."""
-    lines = [_named(_asked(operation)) for operation in plan.operations]
+    lines = [told(_asked(operation)) for operation in plan.operations]
     chat = [("user", question), ("assistant", "\n".join(lines))]
-    told: set[int] = set()
+    given: set[int] = set()
     for operation in plan.operations:
-        waiting_for = [number for number in _referenced(plan, operation) if number not in told]
+        waiting_for = [number for number in _referenced(plan, operation) if number not in given]
         if waiting_for:
-            told.update(waiting_for)
+            given.update(waiting_for)
             answers = [f"(result {number}): {plan.operations[number - 1].answer}" for number in waiting_for]
             draw.shuffle(answers)
             chat += [("user", "\n".join(answers)), ("assistant", _filled(plan, operation))]
@@ -72,7 +73,3 @@ def _filled(plan: Plan, operation: Operation) -> str:
         return f"({_filled(plan, earlier)})" if isinstance(earlier, Compute) else earlier.answer
 
     return _REFERENCE.sub(known, _asked(operation))
-
-
-def _named(text: str) -> str:
-    return _REFERENCE.sub(r"(result \1)", text)

@@ -3,7 +3,8 @@
     python -m trainers.tiny --out DIR [--tokens 4000000] [--start EARLIER --seed 1]
 
 It is to students what a pretrained model is in the paper: it can read, quote and take a question apart, and has seen
-no tool, no code and no chain of thought. The one that is shipped (`hf:tiny`, `--base tiny`) was made by this command.
+no tool, no chain of thought, and of Python only expressions. The one that is shipped (`hf:tiny`, `--base tiny`) was
+made by this command.
 Why these settings: docs/decisions.md. Muon: Jordan et al. 2024.
 """
 

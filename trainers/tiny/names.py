@@ -26,7 +26,7 @@ _OF_MINIPEDIA = (2, 3)
 _KEPT = ("100", "Give", "Lake", "Name", "Some")
 """What has the form of a name or a number and is none."""
 _SYLLABLE = "|".join(sorted(SYLLABLES, key=len, reverse=True))
-_NAME_OR_NUMBER = re.compile(rf"\b(?:(?i:{_SYLLABLE}){{2,3}}|\d{{3,}})\b")
+_NAME_OR_NUMBER = re.compile(rf"\b(?=[A-Z\d])(?:(?i:{_SYLLABLE}){{2,3}}|\d{{3,}})\b")
 
 
 def any_name(draw: random.Random) -> str:
@@ -50,8 +50,7 @@ def disguised(chat: Chat, draw: random.Random) -> Chat:
     def other(match: re.Match[str]) -> str:
         word = match[0]
         if word not in instead:
-            known = word.isdigit() or word[0].isupper()
-            instead[word] = (any_number if word.isdigit() else any_name)(draw) if known else word
+            instead[word] = (any_number if word.isdigit() else any_name)(draw)
         return instead[word]
 
     return [(role, _NAME_OR_NUMBER.sub(other, text)) for role, text in chat]
