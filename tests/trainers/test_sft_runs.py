@@ -74,6 +74,14 @@ def test_training_learns_and_says_so(workshop: Workshop) -> None:
     assert result.metrics["train_tokens"] == 24 * 12 * 8
 
 
+def test_nobody_outside_is_told_of_a_training(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)  # there TRL keeps quiet by itself
+    told: list[object] = []
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *words, **details: told.append(words))
+    run(workshop, LORA.model_copy(update={"max_steps": 1}), workshop.place())
+    assert told == []
+
+
 def test_an_adapter_speaks_through_the_backend_as_its_merged_model_does(workshop: Workshop) -> None:
     out = workshop.place()
     result = run(workshop, LORA, out)

@@ -53,6 +53,9 @@ class WeightedTrainer(SFTTrainer):  # type: ignore[misc]
         super().__init__(args=args, train_dataset=train_dataset, **kwargs)
         self._vocabulary = self.model.get_output_embeddings().weight.shape[0]
 
+    def _send_telemetry(self) -> None:
+        """Nothing: TRL would tell the Hub's makers of every training."""
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], torch.Tensor]:
