@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipelines.demo_typing import say, type_command
+from pipelines.demo_typing import Words, say, type_at_once, type_command
 from toolkit.errors import MissingExtraError
 from toolkit.lake.lake import open_lake
 from toolkit.llm.local_weights import SHIPPED, TINY
@@ -62,12 +62,13 @@ def make_students(out: Path, unsafe: list[str]) -> list[list[str]]:
     say(f"4. Trajectories to learn from: {ASKED['agent']:,} questions on a world of {SIZE:,} articles")
     _teach(out, lake, unsafe)
     say("5. Three students: an agent, one that thinks, one that thinks over passages")
-    for kind in LEARNED:
-        trained = ["--base", TINY, "--config", TRAINING, "--kind", kind, "--out", out / kind]
-        type_command("train", "--selection", kind, *trained, "--lake", lake)
-    say(f"6. {QUESTIONS} questions of the world they know, {QUESTIONS} of one they have never seen")
-    for split in SPLITS:
-        _examine(out, lake, split, unsafe)
+    say(f"   and {QUESTIONS} questions of the world they know, {QUESTIONS} of one they have never seen")
+    trained = {kind: _training(out, kind) for kind in LEARNED}
+    thinking = [words for split in SPLITS for words in _thinkers(out, split, unsafe)]
+    type_at_once([trained["agent"]], [trained["cot"], trained["cot_rag"], *thinking])
+    say("6. The agent answers them, too")
+    test, ood = (_agents(out, split, unsafe) for split in SPLITS)
+    type_at_once(test, ood)
     type_command("compare", "--baseline", "agent", "--lake", lake, "--html", out / "compare.html", "--overwrite")
     student = ["--model", f"hf:{out / 'agent'}", "--prompt", "student"]
     searching = ["--index", str(out / "index-ood"), "--passages", "1", *unsafe]
@@ -90,27 +91,39 @@ def _teach(out: Path, lake: Path, unsafe: list[str]) -> None:
         type_command("filter", recipe, "--lake", lake)
 
 
-def _examine(out: Path, lake: Path, split: str, unsafe: list[str]) -> None:
-    """All six ways to answer, on one split; a rollout that outgrows the tiny context is a wrong answer, and no more."""
-    index = out / ("index-ood" if split == "ood" else "index-train")
-    asked = ["--tasks", _world(split), "--limit", QUESTIONS, "--index", index, "--lake", lake]
-    searching = [*asked, "--passages", 1, "--completion-tokens", ACTION_TOKENS, *unsafe]
-    agent = ["evaluate", "--model", f"hf:{out / 'agent'}", *searching]
+def _training(out: Path, kind: str) -> Words:
+    trained = ["--base", TINY, "--config", TRAINING, "--kind", kind, "--out", out / kind]
+    return ["train", "--selection", kind, *trained, "--lake", out / "lake"]
+
+
+def _thinkers(out: Path, split: str, unsafe: list[str]) -> list[Words]:
+    """What an agent is compared with, on one split: four ways to answer that need no agent."""
+    asked = _asked(out, split)
     thinker = ["evaluate", "--model", f"hf:{out / 'cot'}", "--kind", "cot", *asked]
     reader = ["evaluate", "--model", f"hf:{out / 'cot_rag'}", "--kind", "cot_rag", "--passages", SHOWN, *asked]
-    voting = ["--samples", SAMPLES, "--temperature", "0.7"]
-    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--max-steps", BASE_STEPS, *searching]
-    sag = ["--policy", "sag", "--sag-samples", SAMPLES]
-    contestants = {
-        "base, prompted": base,
-        "cot": thinker,
-        "cot + passages": reader,
-        f"cot, vote of {SAMPLES}": [*thinker, *voting],
-        "agent": agent,
-        f"agent, sag of {SAMPLES}": [*agent, *sag],
-    }
-    for name, words in contestants.items():
-        type_command(*words, "--name", name, accept=(0, 1))
+    base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--max-steps", BASE_STEPS]
+    return [
+        [*base, *_searching(out, split, unsafe), "--name", "base, prompted"],
+        [*thinker, "--name", "cot"],
+        [*reader, "--name", "cot + passages"],
+        [*thinker, "--samples", SAMPLES, "--temperature", "0.7", "--name", f"cot, vote of {SAMPLES}"],
+    ]
+
+
+def _agents(out: Path, split: str, unsafe: list[str]) -> list[Words]:
+    """Greedily, and by sag."""
+    agent = ["evaluate", "--model", f"hf:{out / 'agent'}", *_searching(out, split, unsafe)]
+    sag = [*agent, "--policy", "sag", "--sag-samples", SAMPLES]
+    return [[*agent, "--name", "agent"], [*sag, "--name", f"agent, sag of {SAMPLES}"]]
+
+
+def _asked(out: Path, split: str) -> Words:
+    index = out / ("index-ood" if split == "ood" else "index-train")
+    return ["--tasks", _world(split), "--limit", QUESTIONS, "--index", index, "--lake", out / "lake"]
+
+
+def _searching(out: Path, split: str, unsafe: list[str]) -> Words:
+    return [*_asked(out, split), "--passages", 1, "--completion-tokens", ACTION_TOKENS, *unsafe]
 
 
 def _a_question(lake: Path) -> str:

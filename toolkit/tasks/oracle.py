@@ -22,10 +22,10 @@ from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identi
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, ModelError
 from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_facts
-from toolkit.tasks.oracle_chain import chain_of_thought, ending
+from toolkit.tasks.oracle_chain import chain_of_thought, ending, outlook
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
-VERSION = "3"
+VERSION = "4"
 UNKNOWN = "unknown"
 SEARCHES_A_STEP = 3
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -116,7 +116,8 @@ class OracleTeacher:
         if facts.open and not open_lookups:
             return "No search has found what is missing, so I cannot know the answer.", f'final_answer("{UNKNOWN}")'
         if open_lookups:
-            return self._search(open_lookups[:SEARCHES_A_STEP], facts, written, draw)
+            thought, code = self._search(open_lookups[:SEARCHES_A_STEP], facts, written, draw)
+            return f"{thought} {outlook(plan, facts, open_lookups[SEARCHES_A_STEP:])}", code
         try:
             code = answer_code(plan, facts)
         except UnknownError:

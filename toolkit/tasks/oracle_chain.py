@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from toolkit.tasks.oracle_answers import Facts, read_facts
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
@@ -32,12 +32,27 @@ def chain_of_thought(
 def _outline(plan: Plan, draw: random.Random) -> str:
     """The first paragraph."""
     opening = draw.choice(("To answer this,", "For this question", "Step by step:"))
-    lookups = [f'"{told(lookup.question)}"' for lookup in plan.lookups]
-    if not lookups:
+    if not plan.lookups:
         return f"{opening} I only need to calculate with the numbers that the question gives."
-    needs = f"{opening} I need to look up {', then '.join(lookups)}."
+    needs = f"{opening} I need to look up {_one_after_another(plan.lookups)}."
     end = ending(plan)
     return f"{needs} Then I {end}." if end else needs
+
+
+def outlook(plan: Plan, facts: Facts, waiting: Sequence[Lookup]) -> str:
+    """What comes after this step's searches: lookups that could be made now and are `waiting`, blocked ones, the end."""
+    missing = [
+        operation
+        for operation, result in zip(plan.operations, facts.results, strict=True)
+        if isinstance(operation, Lookup) and result is None
+    ]
+    later = [lookup for lookup in missing if lookup in waiting or lookup not in facts.open]
+    end = f"Then I {ending(plan) or 'have the answer'}."
+    return f"Then {_one_after_another(later, facts)}. {end}" if later else end
+
+
+def _one_after_another(lookups: Sequence[Lookup], facts: Facts | None = None) -> str:
+    return ", then ".join(f'"{told(lookup.question, facts)}"' for lookup in lookups)
 
 
 def ending(plan: Plan) -> str | None:
@@ -50,9 +65,15 @@ def ending(plan: Plan) -> str | None:
     return None
 
 
-def told(text: str) -> str:
-    """References in words, so that no result is given away."""
-    return _REFERENCE.sub(lambda match: f"(result {match[1]})", text)
+def told(text: str, facts: Facts | None = None) -> str:
+    """References to what the facts do not tell, in words; without facts that is all of them."""
+    known = facts.results if facts else ()
+    return _REFERENCE.sub(lambda match: _result(known, int(match[1])), text)
+
+
+def _result(known: Sequence[str | None], number: int) -> str:
+    result = known[number - 1] if number <= len(known) else None
+    return result or f"(result {number})"
 
 
 def _worked(operation: Lookup | Compute | Compare, facts: Facts, index: int) -> str:
