@@ -18,6 +18,7 @@ from trainers.tiny.check import exact_answers
 from trainers.tiny.copying import copying_chat
 from trainers.tiny.names import disguised
 from trainers.tiny.reading import reading_chats
+from trainers.tiny.working import working_chats
 
 transformers = pytest.importorskip("transformers")
 TEN_MB = 10_000_000
@@ -56,7 +57,7 @@ def test_the_shipped_base_is_small():
 
 def test_the_shipped_base_has_learned_what_it_read():
     found = exact_answers(SHIPPED, chats=20)
-    assert set(found) == {"reading", "asking", "copying"}
+    assert set(found) == {"reading", "asking", "working", "copying"}
     for right, total in found.values():
         assert total > 20
         assert right / total > 0.9
@@ -64,7 +65,7 @@ def test_the_shipped_base_has_learned_what_it_read():
 
 def test_an_answer_is_right_only_as_a_whole(tmp_path):
     make_tiny_model(tmp_path)
-    assert [right for right, _ in exact_answers(tmp_path, chats=3).values()] == [0, 0, 0]
+    assert [right for right, _ in exact_answers(tmp_path, chats=3).values()] == [0, 0, 0, 0]
 
 
 def test_copying_asks_for_nothing_that_was_not_shown():
@@ -95,6 +96,22 @@ def test_questions_are_taken_apart_in_their_own_words_and_asked_once_the_answers
         assert ("(result" in parts) == bool(later)
 
 
+def test_a_question_is_worked_off_article_by_article():
+    lengths = set()
+    for chat in islice(working_chats(random.Random(5)), 300):
+        said = [text for role, text in chat if role == "assistant"]
+        lengths.add(len(said))
+        read = ""
+        for role, text in chat:
+            read += f"{text}\n" if role == "user" else ""
+            results = re.findall(r"\? (?!Then)([^?]*?) \(result \d\)\.", text) if role == "assistant" else []
+            assert all(result in read for result in results)
+        assert not re.search("print|search|Code|final", "".join(said))
+        assert "Then " not in said[-1]
+        assert all("Then " in text for text in said[:-1])
+    assert lengths >= {2, 3, 4, 5}
+
+
 def test_disguised_chats_are_the_same_about_somebody_else():
     draw = random.Random(2)
     for chat in islice(reading_chats(draw), 100):
@@ -110,7 +127,7 @@ def test_disguised_chats_are_the_same_about_somebody_else():
 
 def test_no_name_of_an_unseen_world_is_read():
     draw = random.Random(1)
-    chats = [*islice(reading_chats(draw), 300), *islice(asking_chats(draw), 300)]
+    chats = [chat for found in (reading_chats, asking_chats, working_chats) for chat in islice(found(draw), 300)]
     chats += [disguised(chat, draw) for chat in chats] + [copying_chat(draw) for _ in range(300)]
     words = {word for chat in chats for _, text in chat for word in text.split()}
     made_of_syllables = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{2,3}}", re.IGNORECASE)

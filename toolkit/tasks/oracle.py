@@ -22,7 +22,7 @@ from toolkit.contracts import ChatMessage, Completion, CompletionRequest, Identi
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, ModelError
 from toolkit.tasks.oracle_answers import Facts, UnknownError, answer_code, read_facts
-from toolkit.tasks.oracle_chain import chain_of_thought, ending, outlook
+from toolkit.tasks.oracle_chain import chain_of_thought, ending, learned, outlook
 from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
 
 VERSION = "4"
@@ -103,7 +103,7 @@ class OracleTeacher:
             return chain_of_thought(known.plan, received[0], draw, self._slips, self._remembers)
         facts = read_facts(known.plan, "\n".join(received[1:]))
         thought, code = self._act(known.plan, facts, "\n".join(written), draw)
-        thought = " ".join([*_learned(known.plan, facts, "\n".join(written)), thought])
+        thought = " ".join([*learned(known.plan, facts, "\n".join(written)), thought])
         return self._say(request.prefix, thought, code, draw)
 
     def _remembers(self, lookup: Lookup) -> bool:
@@ -157,17 +157,6 @@ def _known(task: Task) -> _Known:
             f"the oracle needs a plan, and the question {task.question!r} has none; name another --teacher"
         )
     return _Known(task.task_id, Plan.model_validate_json(task.plan))
-
-
-def _learned(plan: Plan, facts: Facts, written: str) -> list[str]:
-    """What has been read and not been said yet, numbered as the first thought numbers it."""
-    numbered = enumerate(zip(plan.operations, facts.results, strict=True), start=1)
-    said = [
-        f"{facts.fill(operation.question)} {result} (result {number})."
-        for number, (operation, result) in numbered
-        if isinstance(operation, Lookup) and result is not None
-    ]
-    return [sentence for sentence in said if sentence not in written]
 
 
 def _untried(lookup: Lookup, facts: Facts, written: str) -> list[str]:

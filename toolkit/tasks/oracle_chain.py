@@ -39,8 +39,19 @@ def _outline(plan: Plan, draw: random.Random) -> str:
     return f"{needs} Then I {end}." if end else needs
 
 
+def learned(plan: Plan, facts: Facts, written: str) -> list[str]:
+    """What has been read and not been said yet, numbered as the first thought numbers it."""
+    numbered = enumerate(zip(plan.operations, facts.results, strict=True), start=1)
+    said = [
+        f"{facts.fill(operation.question)} {result} (result {number})."
+        for number, (operation, result) in numbered
+        if isinstance(operation, Lookup) and result is not None
+    ]
+    return [sentence for sentence in said if sentence not in written]
+
+
 def outlook(plan: Plan, facts: Facts, waiting: Sequence[Lookup]) -> str:
-    """What comes after this step's searches: lookups that could be made now and are `waiting`, blocked ones, the end."""
+    """What comes after this step's searches: lookups that could be made now and are `waiting`, others, the end."""
     missing = [
         operation
         for operation, result in zip(plan.operations, facts.results, strict=True)

@@ -1,7 +1,7 @@
 """Muon and AdamW as one optimizer, so that a trainer can schedule, save and load them as one.
 
 Invariant: `param_groups` are the inner optimizers' own dictionaries, also behind `load_state_dict`, which makes new
-ones: a schedule that sets a rate here sets it there. Source: Jordan et al. 2024, "Muon"; torch.optim.Muon.
+ones: a schedule that sets a rate here sets it there. Source: Jordan et al. 2024, "Muon".
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from trainers.sft.muon import StackedMuon
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -42,7 +44,7 @@ class MuonAdamW(Optimizer):
         self._inner: dict[str, Optimizer] = {}
         if matrices := list(matrices):
             # torch's own default of weight_decay is 0.1.
-            self._inner["muon"] = Muon(matrices, lr=muon_rate, momentum=momentum, weight_decay=weight_decay)
+            self._inner["muon"] = StackedMuon(matrices, lr=muon_rate, momentum=momentum, weight_decay=weight_decay)
         if rest := list(rest):
             self._inner["adamw"] = AdamW(rest, lr=rate, betas=betas, weight_decay=weight_decay, fused=True)
         super().__init__([group for one in self._inner.values() for group in one.param_groups], {})

@@ -43,7 +43,7 @@ def _chat(question: str, plan: Plan, draw: random.Random) -> Chat:
             given.update(waiting_for)
             answers = [f"(result {number}): {plan.operations[number - 1].answer}" for number in waiting_for]
             draw.shuffle(answers)
-            chat += [("user", "\n".join(answers)), ("assistant", _filled(plan, operation))]
+            chat += [("user", "\n".join(answers)), ("assistant", filled(plan, operation))]
     return chat
 
 
@@ -65,11 +65,11 @@ def _referenced(plan: Plan, operation: Operation) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _filled(plan: Plan, operation: Operation) -> str:
+def filled(plan: Plan, operation: Operation) -> str:
     """What is asked or calculated, with all that is known in it."""
 
     def known(match: re.Match[str]) -> str:
         earlier = plan.operations[int(match[1]) - 1]
-        return f"({_filled(plan, earlier)})" if isinstance(earlier, Compute) else earlier.answer
+        return f"({filled(plan, earlier)})" if isinstance(earlier, Compute) else earlier.answer
 
     return _REFERENCE.sub(known, _asked(operation))

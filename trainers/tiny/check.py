@@ -23,6 +23,7 @@ from trainers.tiny.copying import copying_chat
 from trainers.tiny.make import chat_rows
 from trainers.tiny.names import Chat
 from trainers.tiny.reading import FIRST_SEED, reading_chats
+from trainers.tiny.working import working_chats
 
 UNREAD_SEED = FIRST_SEED - 100
 
@@ -43,6 +44,7 @@ def _kinds(draw: random.Random) -> dict[str, Iterator[Chat]]:
     return {
         "reading": reading_chats(draw, UNREAD_SEED),
         "asking": asking_chats(draw, UNREAD_SEED),
+        "working": working_chats(draw, UNREAD_SEED),
         "copying": iter(lambda: copying_chat(draw), None),
     }
 

@@ -35,6 +35,7 @@ from trainers.tiny.names import Chat, disguised
 from trainers.tiny.reading import FIRST_SEED, reading_chats
 from trainers.tiny.tokenizer import make_tokenizer
 from trainers.tiny.vocabulary import sample_texts
+from trainers.tiny.working import working_chats
 
 CONTEXT_TOKENS = 4_096
 LEARNED_TOKENS = 1_600
@@ -42,11 +43,11 @@ COPYING_FIRST = 300
 """Batches of copying before all reading: to look back comes first."""
 COPYING_SHARE = 0.15
 """Of the batches behind them."""
-ASKING_SHARE = 0.45
-"""Of the tokens that are not copying."""
+ASKING_SHARE, WORKING_SHARE = 0.15, 0.5
+"""Of the tokens that are not copying; the rest is reading."""
 DISGUISED_SHARE = 0.7
 """Of the chats about articles and questions."""
-TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_COPY = 310, 110, 200
+TOKENS_A_READING, TOKENS_AN_ASKING, TOKENS_A_WORK, TOKENS_A_COPY = 310, 110, 510, 200
 """Measured, of copying with what is read a second time; they say how many chats make so many tokens."""
 SETTINGS = TrainSettings(
     method="full",
@@ -82,14 +83,22 @@ def make_base(out: Path, *, tokens: int, seed: int = 0, start: Path | None = Non
     draw = random.Random(f"pretraining {seed}")
     copying = chat_rows(tokenizer, (copying_chat(draw) for _ in range(tokens // TOKENS_A_COPY)))
     rest, first = tokens * (1 - COPYING_SHARE), FIRST_SEED + 100 * seed
-    n_reading = int(rest * (1 - ASKING_SHARE) / TOKENS_A_READING)
+    n_reading = int(rest * (1 - ASKING_SHARE - WORKING_SHARE) / TOKENS_A_READING)
     n_asking = int(rest * ASKING_SHARE / TOKENS_AN_ASKING)
-    reading = chat_rows(tokenizer, _about_anybody(islice(reading_chats(draw, first), n_reading), draw))
-    asking = chat_rows(tokenizer, _about_anybody(islice(asking_chats(draw, first), n_asking), draw))
+    n_working = int(rest * WORKING_SHARE / TOKENS_A_WORK)
+    learned = [
+        chat_rows(tokenizer, _about_anybody(islice(chats, count), draw))
+        for chats, count in (
+            (reading_chats(draw, first), n_reading),
+            (asking_chats(draw, first), n_asking),
+            (working_chats(draw, first), n_working),
+        )
+    ]
     primer = Primer(copying, 0 if start else COPYING_FIRST, COPYING_SHARE)
     checkpoint = newest_whole(out / CHECKPOINTS)
-    rows = pa.concat_tables([reading, asking])
-    return train_rows(rows, None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint)
+    return train_rows(
+        pa.concat_tables(learned), None, tokenizer, model, SETTINGS, out, primer=primer, resume_from=checkpoint
+    )
 
 
 def _about_anybody(chats: Iterable[Chat], draw: random.Random) -> Iterator[Chat]:

@@ -58,7 +58,7 @@ def test_it_says_what_it_has_learned_once() -> None:
 
 
 def test_each_search_says_what_is_left_to_do() -> None:
-    told = "Then \"When was (result 1) born?\". Then I calculate 2000 - (result 2)."
+    told = 'Then "When was (result 1) born?". Then I calculate 2000 - (result 2).'
     assert f"Who wrote Dunes? {told}" in turn()
     second = turn("searched", "[1] Dunes\nDunes is a novel by Bo Ra.")
     assert "When was Bo Ra born? Then I calculate 2000 - (result 2)." in second

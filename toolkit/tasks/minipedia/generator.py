@@ -25,7 +25,7 @@ from toolkit.tasks.minipedia.articles import Article
 from toolkit.tasks.minipedia.chains import Chains
 from toolkit.tasks.minipedia.comparisons import Comparisons
 from toolkit.tasks.minipedia.draws import Draws
-from toolkit.tasks.minipedia.profile import IN_DOMAIN, OUT_OF_DOMAIN
+from toolkit.tasks.minipedia.profile import IN_DOMAIN, OUT_OF_DOMAIN, Profile
 from toolkit.tasks.minipedia.question import Family, Question
 from toolkit.tasks.minipedia.spec import DEFAULT_SEED, DEFAULT_SIZE, Split, checked_split, checked_world
 from toolkit.tasks.minipedia.steps import Library
@@ -48,15 +48,17 @@ class Minipedia:
     Args:
         seed: which one; any number from 0.
         size: entities of each world, and so articles; from 50 to 100,000.
+        in_domain: how hard questions of `train` and `test` are.
 
     Raises:
         InputError: seed or size is out of range.
     """
 
-    def __init__(self, seed: int = DEFAULT_SEED, size: int = DEFAULT_SIZE) -> None:
+    def __init__(self, seed: int = DEFAULT_SEED, size: int = DEFAULT_SIZE, *, in_domain: Profile = IN_DOMAIN) -> None:
         checked_world(seed, size)
         self.seed = seed
         self.size = size
+        self._profile = in_domain
 
     def articles(self, split: Split) -> Iterator[Article]:
         """The corpus of a split, one article an entity; `train` and `test` have the same.
@@ -143,7 +145,7 @@ class Minipedia:
 
     @cached_property
     def _in_domain(self) -> Library:
-        return Library(World(self.seed, self.size, IN_DOMAIN))
+        return Library(World(self.seed, self.size, self._profile))
 
     @cached_property
     def _out_of_domain(self) -> Library:
