@@ -22,14 +22,14 @@ SPLITS = ("test", "ood")
 QUESTIONS = 200
 SAMPLES = 4
 """Of sag, and of a vote over chains of thought. The paper takes 8; here minutes are short."""
-ACTION_TOKENS = 128
-"""Most that an agent may write in a step; its students write 50."""
+ACTION_TOKENS = 256
+"""Most that an agent may write in a step; its students write 70, and up to 200 where they plan four searches."""
 BASE_STEPS = 3
 """Of the base without training, which has never written an action that parses."""
 ASKED = {"agent": 10_000, "cot_rag": 1_100}
 """Questions that the teacher gets, by kind; each agent's trajectory opens with a chain of thought, kept as `cot`."""
 LEARNED = {
-    "agent": "balance: {by: n_tool_calls, per_value: 1200}",
+    "agent": "balance: {by: n_tool_calls, per_value: 900}",
     "cot": "sample: {n: 3000, seed: 0}",
     "cot_rag": "sample: {n: 1000, seed: 0}",
 }

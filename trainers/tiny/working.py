@@ -25,6 +25,8 @@ from trainers.tiny.reading import CHATS_A_WORLD, FIRST_SEED, WORLD_SIZE
 LONG = replace(OUT_OF_DOMAIN, name="long", side=IN_DOMAIN.side)
 KEPT = {0: 0.2, 1: 0.3, 2: 0.6}
 """Shares of the questions with so many lookups: from simple ones there is little to learn."""
+MANNER = "Step by step."
+"""Behind a question: the same one alone is to be taken apart at once (`asking`)."""
 _AT_ONCE = 3
 
 
@@ -43,7 +45,7 @@ def working_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]
 def _chat(task: Task, plan: Plan, articles: dict[str, str]) -> Chat:
     read = ""
     facts = read_facts(plan, read)
-    chat = [("user", task.question)]
+    chat = [("user", f"{task.question}\n{MANNER}")]
     said = f"{outlook(plan, facts, facts.open)}\n" if plan.lookups else ""
     while facts.open:
         asked = facts.open[:_AT_ONCE]
