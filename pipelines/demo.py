@@ -48,7 +48,7 @@ def demo_command(
 ) -> None:
     """Run the main road: import, index, generate, score, filter, export, train, evaluate, compare. No network.
 
-    The first part, `--quick`, takes a minute at most; students take about twenty on two cores.
+    The first part, `--quick`, takes a minute at most; students take a quarter of an hour on two cores.
 
     Args:
         out: Directory for everything that it makes.

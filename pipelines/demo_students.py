@@ -3,7 +3,7 @@
 One teacher answers questions on one world as an agent, by chains of thought, and by chains of thought over passages
 it is shown. From each curated set a student is trained, all of one size, from one base. All are asked the same
 questions: new ones on the world of the training (`test`), and ones on a world none of whose names any of them has
-seen (`ood`). Seeds 1 of Minipedia are used here and nowhere else: settings were chosen on other worlds.
+seen (`ood`). Seed 3 of Minipedia is used here and nowhere else: settings were chosen on other worlds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolkit.errors import MissingExtraError
 from toolkit.lake.lake import open_lake
 from toolkit.llm.local_weights import SHIPPED, TINY
 
-SEED = 1
+SEED = 3
 SIZE = 20_000
 SPLITS = ("test", "ood")
 QUESTIONS = 200
@@ -24,12 +24,12 @@ SAMPLES = 4
 """Of sag, and of a vote over chains of thought. The paper takes 8; here minutes are short."""
 ACTION_TOKENS = 256
 """Most that an agent may write in a step; its students write 70, and up to 200 where they plan four searches."""
-BASE_STEPS = 3
-"""Of the base without training, which has never written an action that parses."""
-ASKED = {"agent": 10_000, "cot_rag": 1_100}
+BASE_STEPS, BASE_TOKENS = 2, 96
+"""Of the base without training, which has never written an action that parses: it never stops."""
+ASKED = {"agent": 13_000, "cot_rag": 1_100}
 """Questions that the teacher gets, by kind; each agent's trajectory opens with a chain of thought, kept as `cot`."""
 LEARNED = {
-    "agent": "balance: {by: n_tool_calls, per_value: 900}",
+    "agent": "balance: {by: n_tool_calls, per_value: 1000}",
     "cot": "sample: {n: 3000, seed: 0}",
     "cot_rag": "sample: {n: 1000, seed: 0}",
 }
@@ -107,8 +107,9 @@ def _thinkers(out: Path, split: str, unsafe: list[str]) -> list[Words]:
     thinker = ["evaluate", "--model", f"hf:{out / 'cot'}", "--kind", "cot", *asked]
     reader = ["evaluate", "--model", f"hf:{out / 'cot_rag'}", "--kind", "cot_rag", "--passages", SHOWN, *asked]
     base = ["evaluate", "--model", f"hf:{TINY}", "--prompt", "teacher", "--max-steps", BASE_STEPS]
+    searching = _searching(out, split, unsafe, BASE_TOKENS)
     return [
-        [*base, *_searching(out, split, unsafe), "--name", "base, prompted"],
+        [*base, *searching, "--name", "base, prompted"],
         [*thinker, "--name", "cot"],
         [*reader, "--name", "cot + passages"],
         [*thinker, "--samples", SAMPLES, "--temperature", "0.7", "--name", f"cot, vote of {SAMPLES}"],
@@ -127,8 +128,8 @@ def _asked(out: Path, split: str) -> Words:
     return ["--tasks", _world(split), "--limit", QUESTIONS, "--index", index, "--lake", out / "lake"]
 
 
-def _searching(out: Path, split: str, unsafe: list[str]) -> Words:
-    return [*_asked(out, split), "--passages", 1, "--completion-tokens", ACTION_TOKENS, *unsafe]
+def _searching(out: Path, split: str, unsafe: list[str], tokens: int = ACTION_TOKENS) -> Words:
+    return [*_asked(out, split), "--passages", 1, "--completion-tokens", tokens, *unsafe]
 
 
 def _a_question(lake: Path) -> str:

@@ -1,8 +1,8 @@
 """What makes the out-of-domain world harder than the in-domain one.
 
-In domain, plans have mostly two or three hops; four are rare. Out of domain four are common,
-numbers are larger (their ranges stand with each attribute), more of them are put together, and
-comparisons more often go through another entity.
+In domain, plans have mostly two or three hops, and two or three numbers are put together; four are
+rare. Out of domain four are common, numbers are larger (their ranges stand with each attribute),
+and comparisons more often go through another entity.
 
 Invariant: no plan has more than `MAX_LOOKUPS` lookups, so that an agent that looks up one thing a
 step still has its fifth and last step for the answer.
@@ -39,7 +39,7 @@ IN_DOMAIN = Profile(
     side=0,
     large_numbers=False,
     hops=((2, 60), (3, 32), (4, 8)),
-    operands=((2, 65), (3, 35)),
+    operands=((2, 60), (3, 32), (4, 8)),
     via_percent=20,
     digits=(3, 6),
 )
