@@ -17,8 +17,8 @@ from toolkit.errors import RunError
 from toolkit.sandbox import MEANING, probe
 
 Words = Sequence[object]
-FINISHED = (0, 1)
-"""Exit codes of a command that came to its end; 1 says that some rollouts failed."""
+ACCEPTED = {"evaluate": (0, 1)}
+"""Exit codes of commands that came to their end, where that is not 0 alone; 1 says that some rollouts failed."""
 
 
 def say(text: str) -> None:
@@ -56,7 +56,9 @@ def type_at_once(shown: Sequence[Words], meanwhile: Sequence[Words]) -> None:
             for words in shown:
                 _prompt(words)
                 sys.stdout.flush()
-                _check(words, _process(words).wait(), FINISHED)
+                _check(words, _process(words).wait(), _accepted(words))
+            if others.is_alive():
+                console.print("The other half of the cores is still at work …")
         except BaseException:
             others.stop()
             raise
@@ -89,8 +91,10 @@ class _Typist(threading.Thread):
                 self._said.write(f"\n$ toolkit {_typed(words)}\n")
                 self._said.flush()
                 self._running = _process(words, self._said, errors)
+                if self._stopped:  # meanwhile
+                    self._running.terminate()
                 try:
-                    _check(words, self._running.wait(), FINISHED)
+                    _check(words, self._running.wait(), _accepted(words))
                 except RunError as error:
                     errors.seek(0)
                     self._said.write(errors.read())
@@ -119,6 +123,10 @@ def _prompt(words: Words) -> None:
 
 def _typed(words: Words) -> str:
     return shlex.join(str(word) for word in words)
+
+
+def _accepted(words: Words) -> tuple[int, ...]:
+    return ACCEPTED.get(str(words[0]), (0,))
 
 
 def _check(words: Words, code: int, accept: tuple[int, ...]) -> None:

@@ -32,11 +32,8 @@ def load_base(base: str, settings: TrainSettings) -> Any:
     local = LocalModel(base)
     # Trained weights need float32: a bfloat16 weight loses updates 256 times smaller than itself.
     dtype = compute_dtype(settings) if settings.method == "lora" else torch.float32
-    attention = None if settings.attention == "auto" else settings.attention
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            local.source, revision=local.hub_revision, dtype=dtype, attn_implementation=attention
-        )
+        model = AutoModelForCausalLM.from_pretrained(local.source, revision=local.hub_revision, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"cannot load {base}: {str(error).strip().partition(chr(10))[0]}") from error
     # Only which tokens end a text. Sampling habits of the base would be applied to the student by servers, behind a

@@ -88,8 +88,6 @@ class TrainSettings(BaseModel):
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of computing; trained weights are held in float32. `auto`: bfloat16 on a GPU that has it, else float32."""
-    attention: Literal["auto", "sdpa", "eager"] = "auto"
-    """How attention is computed; `auto`: as transformers does. In bfloat16 on a CPU, short rows are faster `eager`."""
     gradient_checkpointing: bool | None = None
     """Computes activations twice to hold fewer. None: on a GPU."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
