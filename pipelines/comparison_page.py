@@ -93,14 +93,14 @@ def _costs(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def _percent(value: float, signed: bool = False) -> str:
-    return f"{100 * value:{'+' if signed else ''}.1f} %"
+    return f"{100 * value:{'+' if signed else ''}z.1f} %"
 
 
 def _interval(found: Estimate, signed: bool = False) -> str:
     if found.low is None or found.high is None:
         return "no spread"
     sign = "+" if signed else ""
-    return f"{100 * found.low:{sign}.1f} to {100 * found.high:{sign}.1f}"
+    return f"{100 * found.low:{sign}z.1f} to {100 * found.high:{sign}z.1f}"
 
 
 def _number(value: float | None) -> str:

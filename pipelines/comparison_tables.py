@@ -130,8 +130,8 @@ def _shown(found: Estimate, *, signed: bool = False) -> list[object]:
     """Per cent, and the interval."""
     sign = "+" if signed else ""
     if found.low is None or found.high is None:
-        return [f"{100 * found.value:{sign}.1f}", None]
-    return [f"{100 * found.value:{sign}.1f}", f"{100 * found.low:{sign}.1f} – {100 * found.high:{sign}.1f}"]
+        return [f"{100 * found.value:{sign}z.1f}", None]
+    return [f"{100 * found.value:{sign}z.1f}", f"{100 * found.low:{sign}z.1f} – {100 * found.high:{sign}z.1f}"]
 
 
 def _of_samples(score: Score) -> list[object]:
