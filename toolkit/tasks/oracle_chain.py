@@ -1,4 +1,4 @@
-"""How the oracle thinks without acting: a plan in words, then what it can say of each step.
+"""What the oracle says of a plan: a whole chain of thought, or what an agent has learned and has left to do.
 
 The first paragraph says what is needed and states no fact; it is what first-thought
 prefixing takes. Without passages the oracle knows arithmetic, at which it slips, and what it remembers.
@@ -51,7 +51,7 @@ def learned(plan: Plan, facts: Facts, written: str) -> list[str]:
 
 
 def outlook(plan: Plan, facts: Facts, waiting: Sequence[Lookup]) -> str:
-    """What comes after this step's searches: lookups that could be made now and are `waiting`, others, the end."""
+    """What comes after this step's searches: lookups that are `waiting`, those that cannot be made yet, the end."""
     missing = [
         operation
         for operation, result in zip(plan.operations, facts.results, strict=True)

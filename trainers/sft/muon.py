@@ -21,10 +21,7 @@ class StackedMuon(Muon):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of all matrices that have a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:
@@ -55,6 +52,14 @@ class StackedMuon(Muon):
             state["momentum_buffer"] = torch.zeros_like(parameter)
         average: Tensor = state["momentum_buffer"]
         return average
+
+
+def loss_of(closure: Callable[[], float] | None) -> float | None:
+    """What an optimizer's closure computes, with gradients; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def orthogonalized(matrices: Tensor, coefficients: Iterable[float], steps: int, eps: float) -> Tensor:

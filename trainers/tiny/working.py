@@ -15,6 +15,7 @@ from dataclasses import replace
 from schemas import Task
 from toolkit.tasks.minipedia import Minipedia
 from toolkit.tasks.minipedia.profile import IN_DOMAIN, OUT_OF_DOMAIN
+from toolkit.tasks.oracle import SEARCHES_A_STEP
 from toolkit.tasks.oracle_answers import Facts, read_facts
 from toolkit.tasks.oracle_chain import ending, learned, outlook
 from toolkit.tasks.plan import Plan
@@ -27,7 +28,6 @@ KEPT = {0: 0.2, 1: 0.3, 2: 0.6}
 """Shares of the questions with so many lookups: from simple ones there is little to learn."""
 MANNER = "Step by step."
 """Behind a question: the same one alone is to be taken apart at once (`asking`)."""
-_AT_ONCE = 3
 
 
 def working_chats(draw: random.Random, seed: int = FIRST_SEED) -> Iterator[Chat]:
@@ -48,9 +48,9 @@ def _chat(task: Task, plan: Plan, articles: dict[str, str]) -> Chat:
     chat = [("user", f"{task.question}\n{MANNER}")]
     said = f"{outlook(plan, facts, facts.open)}\n" if plan.lookups else ""
     while facts.open:
-        asked = facts.open[:_AT_ONCE]
+        asked = facts.open[:SEARCHES_A_STEP]
         questions = " ".join(facts.fill(lookup.question) for lookup in asked)
-        left = f" {outlook(plan, facts, facts.open[_AT_ONCE:])}" if read else ""
+        left = f" {outlook(plan, facts, facts.open[SEARCHES_A_STEP:])}" if read else ""
         chat.append(("assistant", f"{said}{questions}{left}"))
         shown = "\n".join(f"[1] {lookup.title}\n{articles[lookup.title]}" for lookup in asked)
         chat.append(("user", shown))
