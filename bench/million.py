@@ -186,17 +186,22 @@ def main() -> None:
     parser.add_argument("--queries", type=Path, metavar="LAKE", help="only ask the queries, of a lake that was kept")
     options = parser.parse_args()
     if options.queries:
-        print_queries(ask(options.queries, options.repeats))
-        return
+        report: dict[str, Any] = {"queries": ask(options.queries, options.repeats)}
+        print_queries(report["queries"])
+    else:
+        report = _measured(options)
+        print_report(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
     directory = options.directory or Path(tempfile.mkdtemp(prefix="bench-million-"))
     try:
-        report = run(options.trajectories, options.seed, options.repeats, not options.no_sketches, directory)
+        return run(options.trajectories, options.seed, options.repeats, not options.no_sketches, directory)
     finally:
         if options.directory is None:
             shutil.rmtree(directory, ignore_errors=True)
-    print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ _FRAMES = {
 }  # fmt: skip
 _CALL = 'os.write(3, frame(\'{"action": 2, "call": %s, "args": %s, "kwargs": %s}\'))\nprint(os.read(3, 1 << 16))'
 _DESCRIPTORS = (
-    "import gc\nchannel = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() == 3][0]\n"
+    "held = [cell.cell_contents for cell in echo.__closure__]\n"
+    "channel = [o._socket for o in held if hasattr(o, '_socket')][0]\n"
     "os.write(3, frame('', 5_000))\nfor _ in range(4_000):\n    channel.sendmsg([b' '], [(socket.SOL_SOCKET, "
     "socket.SCM_RIGHTS, struct.pack('3i', 0, 1, 3))])\ntime.sleep(1e6)"
 )

@@ -42,6 +42,10 @@ def preload(modules: list[str]) -> None:
         # The first equation loads more modules and fills caches: 0.3 s, which every session would pay.
         sympy: Any = importlib.import_module("sympy")
         sympy.solve(sympy.Symbol("x") ** 2 - 2)
+
+
+def settle_memory() -> None:
+    """Make what was loaded so far cheap to share with forks."""
     gc.collect()
     gc.freeze()  # objects that no collection visits keep their pages shared
     _use_huge_pages()

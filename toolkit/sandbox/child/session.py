@@ -6,10 +6,14 @@ of it can still be reported. No file can be written: forks of a session would sh
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -42,31 +46,47 @@ class MemoryLimit:
         resource.setrlimit(resource.RLIMIT_AS, (self._hard, self._hard))
 
 
-def be_session(
-    channel: int, announce: socket.socket | None, config: dict[str, Any], confinement: Confinement | None
-) -> None:
-    """Be the session whose host end is `channel`, until the host goes away.
+def warm_up() -> None:
+    """Run an action and a failing one, so that what they need at first is loaded in every session."""
+    interpreter = Interpreter(frozenset(), 1000, contextlib.nullcontext())
+    for code in ("x = [n * 2 for n in range(3)]\nprint(x)\nsum(x)", "y"):
+        json.dumps(interpreter.run(0, code))
+    sys.stdout = sys.__stdout__
 
-    The descriptor at which its forks are asked for goes out by `announce`, before any action can come in.
+
+class Session:
+    """All that a session does not need a process of its own for; made once in the zygote, used in each fork of it.
+
+    What is done here is neither done nor copied again in each session, page by page, because it was written to.
     """
-    _take_over(channel, announce, confinement)
-    seed_everything(config["seed"])
-    link = Channel(CHANNEL, config["frame_bytes"])
-    interpreter = Interpreter(
-        frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
-    )
-    interpreter.provide(
-        {
-            name: stub(name, documentation, link, lambda: interpreter.action)
-            for name, documentation in config["tools"].items()
-        }
-    )
-    if confinement is not None and announce is not None:
-        confinement.hand_over(announce)
-    # Not before: what fails in there could not write its message, for no file may grow.
-    _limit(unconfined=confinement is None)
-    os.dup2(1, 2)  # what actions write there goes nowhere
-    _obey(link, interpreter)
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._seed = config["seed"]
+        seed_everything(self._seed)
+        self._link = Channel(CHANNEL, config["frame_bytes"])
+        self._interpreter = interpreter = Interpreter(
+            frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
+        )
+        interpreter.provide(
+            {
+                name: stub(name, documentation, self._link, lambda: interpreter.action)
+                for name, documentation in config["tools"].items()
+            }
+        )
+
+    def serve(self, channel: int, announce: socket.socket | None, confinement: Confinement | None) -> None:
+        """Be the session whose host end is `channel`, in a process of its own, until the host goes away.
+
+        The descriptor at which its forks are asked for goes out by `announce`, before any action can come in.
+        """
+        _take_over(channel, announce, confinement)
+        random.seed(self._seed)  # forking has reseeded it
+        if confinement is not None and announce is not None:
+            confinement.hand_over(announce)
+        # Not before: what fails in there could not write its message, for no file may grow.
+        _limit(unconfined=confinement is None)
+        os.dup2(1, 2)  # what actions write there goes nowhere
+        _obey(self._link, self._interpreter)
 
 
 def _obey(link: Channel, interpreter: Interpreter) -> None:

@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 
 from .confinement import Confinement
 from .gate import answer_fork
-from .preloading import preload, settle_addresses
-from .session import CHANNEL, be_session
+from .preloading import preload, settle_addresses, settle_memory
+from .session import CHANNEL, Session, warm_up
 
 _SUBREAPER = 36
 _PARENT_DEATH_SIGNAL = 1
@@ -41,23 +41,26 @@ def main() -> None:
     config = json.load(sys.stdin)
     # Nothing can be read there. Not a pipe: sessions could open its other end in /proc, and talk to each other.
     os.dup2(1, 0)
-    os.dup2(1, CHANNEL)  # so that nothing else takes the number that every session needs
+    os.dup2(control.fileno(), CHANNEL)  # some socket, so that nothing else takes the number of the sessions' own
     sys.path.extend(config["library_paths"])
     try:
         preload(config["modules"])
+        warm_up()
+        session = Session(config)
+        settle_memory()
         confinement = Confinement(config) if config["level"] >= 2 else None
     except Exception as error:  # whatever a library raises on import, the host must hear of it
         control.send(json.dumps({"event": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}).encode())
     else:
-        Zygote(control, config, confinement).serve()
+        Zygote(control, session, confinement).serve()
 
 
 class Zygote:
     """Forks sessions, lets them fork, ends them, and reports how they ended."""
 
-    def __init__(self, control: socket.socket, config: dict[str, Any], confinement: Confinement | None) -> None:
+    def __init__(self, control: socket.socket, session: Session, confinement: Confinement | None) -> None:
         self._control = control
-        self._config = config
+        self._session = session
         self._confinement = confinement
         self._pids: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
@@ -163,7 +166,7 @@ class Zygote:
         try:
             self._prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
             if os.getppid() == self._pid:
-                be_session(channel, announce, self._config, self._confinement)
+                self._session.serve(channel, announce, self._confinement)
             status = 0
         except Exception:
             traceback.print_exc()
