@@ -2,7 +2,8 @@
 
 Invariant: the files hold exactly the kept trajectories of the selection, in order of
 trajectory_id, so that equal selections give equal files. Files appear whole, under their
-final names, and nothing is overwritten unless asked.
+final names, and nothing is overwritten unless asked; then a former export is replaced as a
+whole, and whatever else lies there stays.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from schemas import Selection
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import InputError, LakeError
-from toolkit.formats.shapes import SHAPES, Shape, has_tools
+from toolkit.formats.shapes import Shape, find_shape, has_tools
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.selections import find_selection, read_selected
 from toolkit.lake.snapshot import Snapshot
@@ -30,6 +31,8 @@ from toolkit.masking.settings import MaskSettings, OverLong, PromptChoice
 
 BATCH_ROWS = 1_000
 MANIFEST = "manifest.json"
+_FILES = ("train.jsonl", "train.parquet")
+"""All that any shape writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,30 @@ def export_selection(
     `sft` is for that shape, and only for it.
 
     Raises:
-        InputError: no such selection or shape, or `out` holds files and `overwrite` is not set.
+        InputError: no such selection or shape, nothing is kept, or `out` is a file, or holds files and `overwrite` is
+            not set.
         LakeError: the disk refused; files of a former export stay as they were.
     """
     snapshot = lake.snapshot(at)
     selection = find_selection(snapshot, name)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not overwrite)):
+    if not selection.n_kept:
+        raise InputError(f"selection {name!r} keeps nothing; there is nothing to export")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; name a directory, new or empty")
+    if out.exists() and any(out.iterdir()) and not overwrite:
         raise InputError(f"{out} is not empty; choose another --out, or --overwrite")
     try:
         out.mkdir(parents=True, exist_ok=True)
         about: dict[str, object] = {}
         if sft is None:
-            written = _write_all(snapshot, selection, SHAPES[shape_name], out)
+            written = _write_all(snapshot, selection, find_shape(shape_name), out)
         else:
             from pipelines.export_sft import write_sft
 
             written, about = write_sft(snapshot, selection, sft.model, sft.settings, out)
         manifest = _manifest(selection, shape_name, written) | about
+        for stale in _former(out) - set(written):
+            stale.unlink(missing_ok=True)
         _place(out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise LakeError(f"cannot write {out}: {error.strerror or error}") from error
@@ -83,7 +93,7 @@ def _write_all(snapshot: Snapshot, selection: Selection, shape: Shape, out: Path
     connection = snapshot.connect()
     schema = shape.schema(has_tools(connection, selection.selection_id))
     jsonl, parquet = out / ".train.jsonl.tmp", out / ".train.parquet.tmp"
-    rows = (shape.row(record, weights) for record, weights in read_selected(connection, selection.selection_id))
+    rows = (shape.row(record, weights) for record, weights in read_selected(connection, selection))
     try:
         with jsonl.open("wb") as lines, pq.ParquetWriter(parquet, schema, compression="zstd") as table:
             _write_rows(rows, lines, table, schema, shape, selection.n_kept)
@@ -132,6 +142,16 @@ def _manifest(selection: Selection, shape_name: str, files: list[Path]) -> dict[
         "trajectories": selection.n_kept,
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files},
     }
+
+
+def _former(out: Path) -> set[Path]:
+    """The files of ours that the manifest of a former export names; what else lies in `out` is somebody's own."""
+    try:
+        manifest = orjson.loads((out / MANIFEST).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return set()
+    named = manifest.get("files") if isinstance(manifest, dict) else None
+    return {out / name for name in _FILES if isinstance(named, dict) and name in named}
 
 
 def _sha256(path: Path) -> str:

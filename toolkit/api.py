@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from toolkit.errors import MissingExtraError
-from toolkit.formats.shapes import SHAPES, has_tools
+from toolkit.formats.shapes import find_shape, has_tools
 from toolkit.lake import lake as storage
 from toolkit.lake.selections import find_selection, read_selected
 
@@ -28,20 +28,19 @@ class Lake(storage.Lake):
         """The kept trajectories of a selection, one row each, in the shape that `export` would write.
 
         Raises:
-            InputError: there is no such selection.
+            InputError: there is no such selection or shape.
             MissingExtraError: `datasets` is not installed.
         """
         try:
             from datasets import Dataset
         except ImportError as error:
             raise MissingExtraError("datasets", "datasets", "Lake.selection") from error
+        wanted = find_shape(shape)
         snapshot = self.snapshot(at)
         chosen = find_selection(snapshot, name)
         connection = snapshot.connect()
-        schema = SHAPES[shape].schema(has_tools(connection, chosen.selection_id))
-        rows = [
-            SHAPES[shape].row(record, weights) for record, weights in read_selected(connection, chosen.selection_id)
-        ]
+        schema = wanted.schema(has_tools(connection, chosen.selection_id))
+        rows = [wanted.row(record, weights) for record, weights in read_selected(connection, chosen)]
         return Dataset(pa.Table.from_pylist(rows, schema=schema))
 
 

@@ -77,7 +77,7 @@ def write_configurations(
             dict(connection.execute("SELECT model_id, name FROM models").fetchall()),
         )
         shards = _Shards(directory / DATA, schemas, sizes)
-        records = read_selected(connection, selection.selection_id)
+        records = read_selected(connection, selection)
         with progress("publish", selection.n_kept, unit="trajectories") as advance:
             for done, (record, weights) in enumerate(records, start=1):
                 verdict = verdicts.get(record.trajectory.trajectory_id, (None, None, None))

@@ -19,7 +19,7 @@ from schemas import TABLES, Selection, Table
 from schemas.arrow import arrow_schema
 from toolkit.errors import InputError
 from toolkit.lake.literal import literal
-from toolkit.lake.selections import selection_hash
+from toolkit.lake.selections import require_as_made
 from toolkit.lake.snapshot import Snapshot
 
 LAKE = "lake"
@@ -67,11 +67,7 @@ def write_tables(snapshot: Snapshot, selection: Selection, directory: Path) -> N
 def _check(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
     if not selection.n_kept:
         raise InputError(f"selection {selection.name!r} keeps nothing; there is nothing to publish")
-    if selection_hash(connection, selection.selection_id) != selection.content_hash:
-        raise InputError(
-            f"trajectories of selection {selection.name!r} were tried again since it was made of commit"
-            f" {selection.input_commit}: `toolkit filter` makes it anew, `--at` publishes it as it was"
-        )
+    require_as_made(connection, selection)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: Table, selection_id: str, path: Path) -> None:

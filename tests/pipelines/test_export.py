@@ -125,6 +125,47 @@ def test_nothing_is_overwritten_unless_asked(fill: Fill, tmp_path: Path) -> None
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "mine.txt", "train.jsonl", "train.parquet"]
 
 
+def test_a_file_is_no_place_to_export_to(fill: Fill, tmp_path: Path) -> None:
+    lake, out = fill([episode("q")]), tmp_path / "out.jsonl"
+    select(lake, 'where: "true"')
+    out.write_text("mine")
+    with pytest.raises(InputError, match=r"out\.jsonl is a file; name a directory"):
+        export_selection(lake, "v1", "trl", out, overwrite=True)
+    assert out.read_text() == "mine"
+
+
+def test_a_selection_that_keeps_nothing_is_not_exported(fill: Fill, tmp_path: Path) -> None:
+    lake = fill([episode("q")])
+    select(lake, 'where: "false"')
+    with pytest.raises(InputError, match="'v1' keeps nothing; there is nothing to export"):
+        export_selection(lake, "v1", "trl", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_overwriting_leaves_nothing_of_the_former_export_and_all_else(fill: Fill, tmp_path: Path) -> None:
+    lake, out = fill([episode("q"), episode("other")]), tmp_path / "out"
+    select(lake, 'where: "true"')
+    export_selection(lake, "v1", "trl", out)
+    (out / "notes.parquet").write_text("mine")
+    select(lake, "sample: {n: 1}")
+    export_selection(lake, "v1", "openai", out, overwrite=True)
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "notes.parquet", "train.jsonl"]
+    assert len((out / "train.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("manifest", ['{"files": {"mine.txt": {}, "../far.txt": {}}}', '{"files": []}', "[]", "{"])
+def test_overwriting_removes_no_file_of_somebody_else(fill: Fill, tmp_path: Path, manifest: str) -> None:
+    lake, out = fill([episode("q")]), tmp_path / "out"
+    select(lake, 'where: "true"')
+    out.mkdir()
+    mine = [out / "mine.txt", out / "train.parquet", tmp_path / "far.txt"]
+    for path in mine:
+        path.write_text("mine")
+    (out / "manifest.json").write_text(manifest)
+    export_selection(lake, "v1", "openai", out, overwrite=True)
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+
+
 def test_an_unknown_selection_is_answered_with_the_known_ones(fill: Fill, tmp_path: Path) -> None:
     lake = fill([episode("q")])
     with pytest.raises(InputError, match="the lake has none"):

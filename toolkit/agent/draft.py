@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import orjson
-
 from schemas import Candidate, Row, Step, StopReason, Task, ToolCall, Trajectory
-from schemas.identity import content_hash
+from schemas.identity import canonical_json, content_hash
 from schemas.rollups import roll_ups
 from toolkit.agent.recorder import Recorder
 from toolkit.agent.setup import Setup
 from toolkit.contracts import ToolUse
 from toolkit.errors import ModelError, ModelTimeoutError
+from toolkit.formats.json_values import json_text
 
 TIMEOUT = "timeout: "
 """Beginning of the `error` of a rollout that ended because a model took too long."""
@@ -81,8 +80,8 @@ class Draft:
                     step_index=step_index,
                     ordinal=ordinal,
                     name=use.name,
-                    arguments=orjson.dumps(use.arguments, option=orjson.OPT_SORT_KEYS).decode(),
-                    result=orjson.dumps(use.result).decode() if use.error is None else None,
+                    arguments=canonical_json(use.arguments),
+                    result=json_text(use.result) if use.error is None else None,
                     error=use.error,
                     latency_ms=use.latency_ms,
                     cached=use.cached,

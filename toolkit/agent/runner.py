@@ -1,19 +1,22 @@
 """Many rollouts in flight in one event loop, committed in batches, resumed by id and from the journal.
 
 Invariant: a rollout that the lake already holds is not run again; one that ended in an error is, as a new attempt,
-if the retry policy says so. One that was cut off is run again from its start, and what it was answered before comes
-from the journal. Ctrl-C stops starting rollouts and lets those in flight end; pressed twice, it drops those in
-flight. A spent budget lets nothing more be asked. What has ended is committed either way.
+if the retry policy says so; what nobody foresaw is such an error, too. One that was cut off is run again from its
+start, and what it was answered before comes from the journal. Ctrl-C stops starting rollouts and lets those in flight
+end; pressed twice, it drops those in flight. A spent budget lets nothing more be asked. What has ended is committed
+either way.
 Not covered: retries within one run; start the same command again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from schemas import Row, Run, Task
 from toolkit.agent.budget import BudgetError, Meter
@@ -150,6 +153,11 @@ class Runner:
             except asyncio.CancelledError:
                 self.report.unfinished += 1
                 raise
+            except ToolkitError:
+                raise
+            # One rollout that meets a defect, of ours or of a plugged-in part, must not keep all others from ending.
+            except Exception as error:
+                done = draft.finish("error", error=_defect(error))
             self._keep(draft, done)
             self.report.finished += 1
             self.report.retried += draft.attempt > 0
@@ -216,6 +224,12 @@ class Runner:
     def _finish_in_flight(self) -> None:
         self._stopping = self.report.interrupted = True
         self._progress(self.report)
+
+
+def _defect(error: Exception) -> str:
+    """What nobody foresaw, with the place it came from."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {error}"
 
 
 def _cancel(tasks: Iterable[asyncio.Task[object]]) -> None:

@@ -17,6 +17,7 @@ from schemas import Candidate, Step, ToolCall
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import clean, console, print_json
 from toolkit.cli.votes import vote_line, vote_table
+from toolkit.formats.json_values import decode
 from toolkit.lake.lake import open_lake
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.selections import find_trajectory
@@ -140,7 +141,7 @@ def _code(code: str, dialect: str) -> RenderableType:
 
 
 def _call(call: ToolCall) -> Text:
-    arguments = orjson.loads(call.arguments)
+    arguments = decode(call.arguments)
     inside = arguments if isinstance(arguments, dict) else {"": arguments}
     shown = ", ".join(f"{name}={value!r}" for name, value in inside.items())
     text = Text(f"→ {call.name}({clean(shown)})", "magenta")

@@ -106,7 +106,7 @@ class Journal:
             raise LakeFormatError(f"{self.path} has version {version}; this toolkit reads {VERSION}: install a newer")
         return connection
 
-    def _refused(self, error: sqlite3.Error) -> RunError:
+    def _refused(self, error: Exception) -> RunError:
         return RunError(
             f"cannot write the journal {self.path}: {error}; nothing that was recorded is lost: "
             "make room, and the same command goes on from here"
@@ -196,7 +196,8 @@ class Journal:
         refused: RunError | None = None
         try:
             execute([value for job in jobs for value in job.values])
-        except sqlite3.Error as error:
+        # Whatever it is: a writer that ended would leave all who wait, now and later, waiting for ever.
+        except Exception as error:
             refused = self._refused(error)
             refused.__cause__ = error
         # A loop that is closed has nobody left who waits.

@@ -37,10 +37,31 @@ def find_selection(snapshot: Snapshot, name: str) -> Selection:
     raise InputError(f"there is no selection {name!r}{hint}")
 
 
+def require_as_made(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    """See that what a selection keeps is still what its rules have looked at.
+
+    Raises:
+        InputError: a kept trajectory has a newer attempt.
+    """
+    query = """SELECT 1 FROM decisions d JOIN trajectories t USING (trajectory_id)
+        WHERE selection_id = ? AND kept AND t.attempt <> d.attempt LIMIT 1"""
+    if connection.cursor().execute(query, [selection.selection_id]).fetchone() is not None:
+        raise InputError(
+            f"trajectories of selection {selection.name!r} were tried again since it was made of commit"
+            f" {selection.input_commit}: `toolkit filter` makes it anew, `--at` reads it as it was"
+        )
+
+
 def read_selected(
-    connection: duckdb.DuckDBPyConnection, selection_id: str
+    connection: duckdb.DuckDBPyConnection, selection: Selection
 ) -> Iterator[tuple[TrajectoryRecord, dict[int, float]]]:
-    """Kept trajectories in order of id, each with the weights that rules gave to its steps."""
+    """Kept trajectories in order of id, each with the weights that rules gave to its steps.
+
+    Raises:
+        InputError: a kept trajectory has a newer attempt, which no rule has seen.
+    """
+    require_as_made(connection, selection)
+    selection_id = selection.selection_id
     weights: dict[str, dict[int, float]] = {}
     query = "SELECT trajectory_id, step_index, weight FROM step_weights WHERE selection_id = ?"
     for trajectory_id, step_index, weight in connection.cursor().execute(query, [selection_id]).fetchall():

@@ -8,6 +8,7 @@ reads all weights once, at about the speed of the disk.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,7 +147,8 @@ class LocalModel:
 
 def local_directory(source: str) -> Path | None:
     """The directory that `source` names, or that of the shipped model. None: neither, so a name of the Hub."""
-    path = SHIPPED if source == TINY else Path(source).expanduser()
+    # Not by `Path.expanduser`, which raises where there is no such user.
+    path = SHIPPED if source == TINY else Path(os.path.expanduser(source))
     return path if path.is_dir() else None
 
 

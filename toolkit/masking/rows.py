@@ -55,7 +55,7 @@ def encode_selection(
     connection = snapshot.connect()
     try:
         conversations = Conversations(settings, read_max_steps(connection))
-        selected = read_selected(connection, selection.selection_id)
+        selected = read_selected(connection, selection)
         while some := list(islice(selected, BATCH_ROWS)):
             yield from _encode(encoder, conversations, some, settings)
     finally:

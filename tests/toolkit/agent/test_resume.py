@@ -1,6 +1,7 @@
 """Runs that fail, stop and go on, in one process: what is asked of the model over all of them is counted."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Teacher(ScriptedLLM):
 
     def __init__(self) -> None:
         super().__init__([], name="teacher")
-        self.failing: dict[tuple[str, int], ModelError] = {}
+        self.failing: dict[tuple[str, int], Exception] = {}
         self.asked: Counter[CompletionRequest] = Counter()
 
     async def complete(self, request: CompletionRequest) -> list[Completion]:
@@ -115,6 +116,21 @@ def test_a_retry_goes_on_from_what_the_failed_attempt_was_answered(tmp_path: Pat
     ).fetchall()
     assert attempts == [(0, "error", 3), (0, "final_answer", 9), (1, "final_answer", 3)]
     assert list((tmp_path / "lake" / "journal").iterdir()) == []
+
+
+def test_a_rollout_that_meets_a_defect_is_an_error_and_all_others_go_on(
+    tmp_path: Path, calm: list[tuple[str, str]]
+) -> None:
+    teacher = Teacher()
+    teacher.failing = {("Q1?", 1): ZeroDivisionError("nobody foresaw it")}
+    lake, first = run(tmp_path / "lake", teacher)
+    assert first.stop_reasons == {"final_answer": 5, "error": 1}
+    (error,) = lake.sql("SELECT error FROM trajectories WHERE stop_reason = 'error'").fetchall()[0]
+    assert re.fullmatch(r"unexpected ZeroDivisionError at test_resume.py:\d+: nobody foresaw it", error)
+    teacher.failing = {}
+    run(tmp_path / "lake", teacher)
+    assert set(teacher.asked.values()) == {1}
+    assert contents(lake) == calm
 
 
 @pytest.mark.parametrize(("retry", "retried"), [("errors", 2), ("timeouts", 1), ("none", 0)])

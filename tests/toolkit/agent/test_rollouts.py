@@ -5,6 +5,7 @@ from scripted_rollouts import CHAIN, DIALECT, act, rollout
 from schemas import Step
 from schemas.identity import derive_id
 from toolkit.agent.setup import Sag, Sampling, Setup
+from toolkit.contracts import Tool
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.llm.scripted import ScriptedLLM
@@ -84,6 +85,17 @@ def test_tool_calls_of_a_file_of_the_users_own_are_recorded(tmp_path: Path) -> N
     assert calls == [("double", '{"x":21}', "42", 0, 0), ("greet", '{"loud":true,"name":"Bo"}', '"hello Bo!"', 0, 1)]
     assert done.trajectory.n_tool_calls == 2
     assert "double(x: int) -> int" in llm.requests[0].messages[0].content
+
+
+def test_integers_of_any_length_are_recorded_as_they_were() -> None:
+    async def shift(bits: int, by: int) -> int:
+        return bits << by
+
+    tool = Tool("shift", "shift(bits: int, by: int) -> int", "Shifts.", shift)
+    done, _ = rollout([act("print(shift(2**70, 1))"), act("final_answer(1)")], tools={"shift": tool})
+    assert [(call.arguments, call.result) for call in done.tool_calls] == [
+        (f'{{"bits":{2**70},"by":1}}', str(2**71)),
+    ]
 
 
 def test_each_step_and_sample_has_a_seed_of_its_own() -> None:

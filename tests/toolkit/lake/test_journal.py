@@ -152,6 +152,17 @@ def test_a_refused_write_reaches_whoever_waits_and_nobody_else(tmp_path: Path) -
     )
 
 
+def test_a_number_that_no_column_holds_does_not_end_the_writer(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Journal(tmp_path / "j.sqlite")) as journal:
+            with pytest.raises(RunError, match="too large"):
+                await asyncio.wait_for(journal.put(entry("a")._replace(prompt_tokens=1 << 64)), 10)
+            await asyncio.wait_for(journal.put(entry("b")), 10)
+
+    asyncio.run(run())
+    assert [found.trajectory_id for found in read(tmp_path / "j.sqlite")] == [derive_id("t", "b")]
+
+
 def test_what_a_cancelled_rollout_brought_is_written_all_the_same(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Journal(tmp_path / "j.sqlite")) as journal:

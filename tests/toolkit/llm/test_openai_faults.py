@@ -1,8 +1,10 @@
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from llm_contract import ASKED
@@ -12,6 +14,7 @@ from toolkit.contracts import Completion
 from toolkit.errors import InputError, ModelError
 from toolkit.llm.openai_server import Endpoint, OpenAIServer
 from toolkit.llm.openai_server.calls import Failure, Misconfigured, classify
+from toolkit.llm.openai_server.payload import Ways, read_answer
 from toolkit.llm.openai_server.pool import FIRST_COOLING_S, Pool
 
 
@@ -238,3 +241,20 @@ def test_a_total_that_is_counted_over_all_samples_is_kept() -> None:
     first, second = asyncio.run(run())
     assert (first.prompt_tokens, first.completion_tokens, first.sampled_tokens) == (9, None, 7)
     assert (second.completion_tokens, second.sampled_tokens) == (None, None)
+
+
+@pytest.mark.parametrize("count", ["-1", "18446744073709551615", "true", '"9"', "2147483648"])
+def test_a_count_of_tokens_that_cannot_be_is_no_count(count: str) -> None:
+    answer: dict[str, Any] = {
+        "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": json.loads(count), "completion_tokens": json.loads(count)},
+    }
+    (found,) = read_answer(answer, ASKED, Ways(), logprobs=False)
+    assert (found.prompt_tokens, found.completion_tokens) == (None, None)
+
+
+@pytest.mark.parametrize("token", [-1, 1 << 31, "x", 1.5])
+def test_token_ids_that_cannot_be_make_an_answer_unusable(token: object) -> None:
+    answer: dict[str, Any] = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop", "token_ids": [token]}]}
+    with pytest.raises(Failure, match="token ids"):
+        read_answer(answer, ASKED, Ways(), logprobs=True)

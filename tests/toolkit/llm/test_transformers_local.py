@@ -13,7 +13,7 @@ from tiny_model import CONTEXT_TOKENS, make_tiny_adapter, make_tiny_model
 from toolkit.contracts import Completion
 from toolkit.errors import InputError, ModelError
 from toolkit.llm.chat_prompt import encoder_of, prompt_ids
-from toolkit.llm.local_weights import LocalModel
+from toolkit.llm.local_weights import LocalModel, local_directory
 from toolkit.llm.transformers_local import TransformersLLM
 from toolkit.llm.transformers_local.sampling import choose, draws
 
@@ -247,3 +247,7 @@ def test_a_template_that_will_not_do_is_named_before_anything_is_written(
         return
     with pytest.raises(InputError, match=finding):
         with_model(llm, only_prepared)
+
+
+def test_a_home_of_nobody_is_no_directory() -> None:
+    assert local_directory("~nobody-of-that-name/model") is None

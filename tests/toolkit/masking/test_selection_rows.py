@@ -24,7 +24,7 @@ from toolkit.chat import ChatEncoder
 from toolkit.contracts import CompletionRequest, Passage
 from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
-from toolkit.errors import RecordError
+from toolkit.errors import InputError, RecordError
 from toolkit.formats.shapes import SHAPES, has_tools
 from toolkit.lake.records import TrajectoryRecord
 from toolkit.lake.selections import find_selection, read_selected
@@ -77,7 +77,7 @@ def kept(rows: Iterable[EncodedRow | DroppedRow]) -> list[EncodedRow]:
 
 def records(lake: Lake) -> dict[str, TrajectoryRecord]:
     snapshot = lake.snapshot()
-    selected = read_selected(snapshot.connect(), find_selection(snapshot, "v1").selection_id)
+    selected = read_selected(snapshot.connect(), find_selection(snapshot, "v1"))
     return {record.trajectory.trajectory_id: record for record, _ in selected}
 
 
@@ -294,3 +294,17 @@ def test_a_weight_between_0_and_1_reaches_every_token_of_its_step(fill: Fill) ->
     assert "⟦0.5: Thought: about search[who 1]\nAction: search[who 1]<|im_end|>⟧" in shown
     assert "⟦Thought: about finish[yes]" in shown
     assert shown.count("⟦") == 2
+
+
+def test_a_selection_is_not_read_with_attempts_that_its_rules_have_not_seen(fill: Fill) -> None:
+    lake = fill([episode("a"), episode("b")])
+    select(lake, 'where: "true"')
+    before = lake.snapshot()
+    with lake.write("retry") as batch:
+        table = lake.sql("SELECT * REPLACE (1 AS attempt, repeat('e', 24) AS content_hash) FROM trajectories LIMIT 1")
+        batch.add_arrow("trajectories", table.to_arrow_table())
+    with pytest.raises(InputError, match="tried again since it was made .* `--at` reads it as it was"):
+        rows_of(lake)
+    with pytest.raises(InputError, match="tried again"):
+        lake.selection("v1")
+    assert len(lake.selection("v1", at=before.number)) == 2

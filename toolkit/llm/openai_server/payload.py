@@ -26,6 +26,9 @@ HTTP 400. `prefill`: a last turn of the assistant is continued as it is."""
 StopWay = Literal["kept", "named", "cut"]
 """`kept`: `include_stop_str_in_output` is honoured. `named`: dropped, but the answer says which. `cut`: by us."""
 
+_MOST_TOKENS = 1 << 31
+"""No text has as many; a greater count is an error of the server, and columns could not hold any."""
+
 SchemaWay = Literal["json_schema", "json_object"]
 """How an answer is asked to keep to a schema, as `response_format`: OpenAI's way (vLLM, SGLang, llama.cpp, too), or an
 object with the schema beside it (some hosted servers)."""
@@ -140,6 +143,8 @@ def _sample(choice: dict[str, Any], request: CompletionRequest, ways: Ways, *, l
     ids = choice.get("token_ids")
     listed = (choice.get("logprobs") or {}).get("content")
     values = None if listed is None else [float(entry["logprob"]) for entry in listed]
+    if ids is not None and not all(_count(token) is not None for token in ids):
+        raise ValueError("token ids are numbers from 0 to 2,147,483,647")
     n_tokens = len(ids) if ids is not None else len(values) if values is not None else None
     if ways.stop == "cut" and (end := first_stop(text, request.stop)) is not None:
         # The tokens were written and paid for, but they are no longer those of the text.
@@ -148,7 +153,7 @@ def _sample(choice: dict[str, Any], request: CompletionRequest, ways: Ways, *, l
         text,
         finish,
         completion_tokens=n_tokens,
-        token_ids=tuple(map(int, ids)) if ids is not None and logprobs else None,
+        token_ids=tuple(ids) if ids is not None and logprobs else None,
         logprobs=tuple(values) if values is not None else None,
     )
 
@@ -159,15 +164,19 @@ _FINISH: dict[str, FinishReason] = {"length": "length", "content_filter": "error
 
 def _with_counts(samples: list[Completion], usage: dict[str, Any], *, alone: bool) -> list[Completion]:
     """The samples with the server's own counts, which are over all samples of the request."""
-    prompt, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    whole = written if isinstance(written, int) else None
+    prompt, whole = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     known = all(sample.completion_tokens is not None for sample in samples)
     return [
         replace(
             sample,
-            prompt_tokens=prompt if index == 0 and isinstance(prompt, int) else None,
+            prompt_tokens=prompt if index == 0 else None,
             completion_tokens=whole if alone and whole is not None else sample.completion_tokens,
             sampled_tokens=whole if index == 0 and not alone and not known else None,
         )
         for index, sample in enumerate(samples)
     ]
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens. None: it is none that could be."""
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
