@@ -4,7 +4,7 @@
 
 For search episodes whose record states the calls. Planted are: the query of another trajectory; an earlier call made
 again; another trajectory's search, with its result, before the last step; another trajectory's answer. Seeded; nothing
-is written. `accused before` counts the trajectories that the signal faults as they are: real faults and false alarms.
+is written. `faulted before` counts the trajectories that the signal faults as they are: real faults and false alarms.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def main() -> None:
     options = parser.parse_args()
     chosen = f"SELECT trajectory_id FROM trajectories WHERE dataset = {literal(options.dataset)} AND n_tool_calls > 0"
     records = list(read_records(open_lake(options.lake).snapshot().connect(), chosen))
-    print(f"{'signal':20} {'planted':>8} {'seen':>6} {'share':>7} {'accused before':>15}")
+    print(f"{'signal':20} {'planted':>8} {'seen':>6} {'share':>7} {'faulted before':>15}")
     for signal, plant in PLANTS.items():
         random = Random(signal)
         pairs = [(record, plant(record, random.choice(records), random)) for record in records]
         planted = [(before, after) for before, after in pairs if after is not None]
-        seen = sum(_accused(signal, after) > _accused(signal, before) for before, after in planted)
-        before = sum(_accused(signal, record) > 0 for record in records)
+        seen = sum(_faulted(signal, after) > _faulted(signal, before) for before, after in planted)
+        before = sum(_faulted(signal, record) > 0 for record in records)
         print(f"{signal:20} {len(planted):8,} {seen:6,} {seen / max(len(planted), 1):7.1%} {before:15,}")
 
 
@@ -90,7 +90,7 @@ PLANTS: dict[str, Callable[[TrajectoryRecord, TrajectoryRecord, Random], Planted
 """By the signal that should see it."""
 
 
-def _accused(signal: str, record: TrajectoryRecord) -> int:
+def _faulted(signal: str, record: TrajectoryRecord) -> int:
     verdicts = SIGNALS[signal].verdicts(Episode(record))
     return sum(found.step_index is not None and found.passed is False for found in verdicts)
 
