@@ -20,7 +20,7 @@ from toolkit.errors import InputError
 from toolkit.grading.agreement import Pair, alpha
 from toolkit.lake.lake import open_lake
 from toolkit.lake.literal import literal
-from toolkit.lake.predicate import parse_predicate
+from toolkit.lake.predicate import evaluating, parse_predicate
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
 from toolkit.lake.voices import VOICES
@@ -78,7 +78,7 @@ def agreement(
 
     Raises:
         InputError: there is no such selection or voice.
-        QueryError: the predicate does not fit.
+        QueryError: the predicate does not fit, or does not run.
     """
     connection = snapshot.connect()
     try:
@@ -117,7 +117,8 @@ def _make_voices(
     if selection is not None:
         chosen = literal(find_selection(snapshot, selection).selection_id)
         parts.append(f"trajectory_id IN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = {chosen})")
-    connection.execute(f"CREATE TEMP TABLE voices AS SELECT * FROM ({VOICES}) WHERE {' AND '.join(parts)}")
+    with evaluating(where):
+        connection.execute(f"CREATE TEMP TABLE voices AS SELECT * FROM ({VOICES}) WHERE {' AND '.join(parts)}")
     known = [row[0] for row in connection.execute("SELECT DISTINCT voice FROM voices ORDER BY 1").fetchall()]
     for voice in voices:
         if not any(name.startswith(voice) for name in known):

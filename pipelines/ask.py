@@ -26,6 +26,7 @@ from toolkit.cli.show import ending, step_view
 from toolkit.cli.votes import vote_table
 from toolkit.contracts import Retriever
 from toolkit.dialects.chain_of_thought import first_paragraph
+from toolkit.errors import InputError
 from toolkit.lake.records import TrajectoryRecord
 from toolkit.tasks.source import open_tasks
 
@@ -136,7 +137,13 @@ def _dumped(value: object) -> object:
 
 
 def find_task(question: str, tasks: str | None) -> Task:
-    """The task with that question among `tasks`, or one of its own without gold answer."""
+    """The task with that question among `tasks`, or one of its own without gold answer.
+
+    Raises:
+        InputError: the question is empty, or `tasks` cannot be used.
+    """
+    if not question.strip():
+        raise InputError(f"expected a question, got {question!r}")
     if tasks is not None:
         for task in open_tasks(tasks, limit=10_000 if tasks.startswith("minipedia:") else None):
             if task.question == question:

@@ -17,8 +17,11 @@ from pipelines.demo_sample import write_sample
 from pipelines.demo_students import check_extras, make_students
 from pipelines.demo_typing import accepted_level, say, show, tell_level, type_command
 from toolkit.cli.output import console, print_table
+from toolkit.errors import InputError
 from toolkit.lake.lake import Lake, open_lake
 
+MARK = "made-by-toolkit-demo.txt"
+"""By this file the demo knows a directory of its own."""
 WORLD = "minipedia:train?size=800"
 RECIPE = """\
 name: demo
@@ -58,6 +61,7 @@ def demo_command(
     started = time.monotonic()
     if not quick:
         check_extras()
+    claim(out)
     lake, index, export, recipe = out / "lake", out / "index", out / "export", out / "recipe.yaml"
     react, chat, planted = write_sample(out / "sample")
     recipe.write_text(RECIPE)
@@ -86,6 +90,19 @@ def demo_command(
     say(f"Done in {time.monotonic() - started:.0f} s. What to try next:")
     for words in suggestions:
         show(*words)
+
+
+def claim(out: Path) -> None:
+    """Make `out` the demo's own, unless it is already: the demo replaces what stands there under its names.
+
+    Raises:
+        InputError: it holds something, and no demo made it.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
+        raise InputError(f"{out} is not empty, and no demo made it; choose another --out")
+    if not out.exists():
+        out.mkdir(parents=True)
+    (out / MARK).write_text("`toolkit demo` made this directory and replaces its files when it runs again.\n")
 
 
 def _suggestions(lake: Lake, path: Path, index: Path, unsafe: list[str]) -> list[list[str]]:

@@ -55,6 +55,7 @@ class Contestant:
     """What is compared."""
 
     name: str
+    """Of this contestant alone."""
     identities: tuple[str, ...]
     run_ids: tuple[str, ...]
     model: str | None
@@ -153,7 +154,10 @@ def _named(text: str, found: Iterable[_Evaluation]) -> tuple[str, list[_Evaluati
         return text, by_name
     by_id = [one for one in found if any(known.startswith(text) for known in (one.identity_hash, *one.run_ids))]
     if len(by_id) == 1:
-        return by_id[0].names[0], by_id
+        name = by_id[0].names[0]
+        namesakes = [one for one in found if name in one.names]
+        # Contestants are told apart by their names: `name` alone may be asked for, too, and means all of these.
+        return _telling(name, by_id[0]) if len(namesakes) > 1 else name, by_id
     names = list(dict.fromkeys(one.names[0] for one in found))
     if by_id:
         raise InputError(
@@ -167,8 +171,13 @@ def _named(text: str, found: Iterable[_Evaluation]) -> tuple[str, list[_Evaluati
 def _contestants(name: str, evaluations: list[_Evaluation]) -> list[Contestant]:
     """One, or, where two of the evaluations answered the same question, one for each."""
     if any(one.tasks & other.tasks for one, other in combinations(evaluations, 2)):
-        return [_contestant(f"{name} ({one.identity_hash[:SHOWN]})", [one]) for one in evaluations]
+        return [_contestant(_telling(name, one), [one]) for one in evaluations]
     return [_contestant(name, evaluations)]
+
+
+def _telling(name: str, evaluation: _Evaluation) -> str:
+    """What an evaluation is called beside others of the same name."""
+    return f"{name} ({evaluation.identity_hash[:SHOWN]})"
 
 
 def _contestant(name: str, evaluations: list[_Evaluation]) -> Contestant:

@@ -196,7 +196,8 @@ def filter_command(
         f"kept {kept:,} + dropped {total - kept:,} = {total:,} trajectories of commit {outcome.selection.input_commit}"
     )
     if not dry_run:
-        note(f"next: toolkit export --selection {loaded.name} --format trl --out DIR --lake {lake}")
+        look, export = f"stats --selection {loaded.name}", f"export --selection {loaded.name} --format trl --out DIR"
+        note(f"next: toolkit {export if kept else look} --lake {lake}")
 
 
 def _funnel_rows(outcome: Filtered) -> Iterator[list[object]]:
@@ -208,6 +209,6 @@ def _notes(outcome: Filtered) -> Iterator[str]:
     for step in outcome.funnel:
         yield from step.notes
     if outcome.selection.n_input and not outcome.selection.n_kept:
-        yield "nothing is left: `toolkit stats --selection NAME` shows which rule dropped what"
+        yield "nothing is left; the funnel shows which rule dropped what"
     if outcome.unmasked_none:
         yield f"{outcome.unmasked_none:,} kept trajectories have every step masked: nothing of them is trained on"

@@ -32,7 +32,7 @@ from pipelines.parts import (
 )
 from pipelines.policy import PolicyOptions
 from pipelines.rollout_flags import PLAIN, RolloutFlags
-from pipelines.run_flags import AT_ONCE, RunFlags
+from pipelines.run_flags import AT_ONCE, RunFlags, check_spending
 from pipelines.run_summary import done_count, print_forecast, print_report, status
 from pipelines.search_index import open_index
 from schemas import Role, RunKind, Task, TrajectoryKind
@@ -60,7 +60,11 @@ Limit = Annotated[int | None, Parameter(help="Only the first questions.")]
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """How rollouts are run; what enters ids is in `Setup.identity`."""
+    """How rollouts are run; what enters ids is in `Setup.identity`.
+
+    Raises:
+        InputError: a number is too small; the message names the option.
+    """
 
     model: ModelOptions
     kind: TrajectoryKind = "agent"
@@ -87,6 +91,16 @@ class GenerateOptions:
     budget: Budget = field(default_factory=Budget)
     prices: Prices | None = None
     """None: not known."""
+
+    def __post_init__(self) -> None:
+        check_counts(
+            samples=self.samples,
+            first_thoughts=self.first_thoughts,
+            max_steps=self.max_steps,
+            passages=self.n_passages,
+            completion_tokens=self.policy.max_tokens,
+        )
+        check_spending(self.in_flight, self.budget)
 
 
 async def generate(
@@ -189,7 +203,7 @@ def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retr
     policy = options.policy
     if policy.sag is not None and options.kind != "agent":
         raise InputError(f"--policy sag chooses an agent's actions; with --kind {options.kind} there are none")
-    dialect, chain = build_dialects(options.dialect, options.kind, options.templates, options.max_steps)
+    dialect, chain = build_dialects(options.dialect, options.templates, options.max_steps)
     llm = RecordedLLM(build_model(options.model, tasks, dialect))
     tools = build_tools(options.tools, retriever, options.n_passages)
     tools = {name: recorded_tool(tool) for name, tool in tools.items()}
@@ -266,7 +280,7 @@ def generate_command(
         dry_run: Check everything and say what would be run, and what it may take; ask no model.
         json: Print one JSON document.
     """
-    check_counts(limit=limit, first_thoughts=first_thoughts)
+    check_counts(limit=limit)
     options = generate_options(
         teacher,
         slips,
@@ -310,9 +324,7 @@ def generate_options(
     Raises:
         InputError: one will not do.
     """
-    check_counts(samples=samples)
     check_amounts(above=True, timeout=model_flags.timeout)
-    rollout.check()
     run.check()
     return GenerateOptions(
         model_options(model, slips, rollout.seed, model_flags),
@@ -342,9 +354,12 @@ def generate_options(
 def read_questions(options: GenerateOptions, read: Callable[[], list[Task]]) -> list[Task]:
     """What `read` gives; meanwhile the sandbox is tried in a process of its own, and its refusal comes first.
 
+    What comes next may take minutes (an index), so mistakes in files of tools are told here, too.
+
     Raises:
-        InputError: the sandbox is too weak, or there are no such questions.
+        InputError: the sandbox is too weak, a file of tools does not load, or there are no such questions.
     """
+    build_tools(options.tools, None, options.n_passages)
     with ThreadPoolExecutor(1) as beside:
         checked = beside.submit(check_sandbox, options.sandbox) if options.kind == "agent" else None
         try:

@@ -19,7 +19,7 @@ from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contracts import Identity, Passage
 from toolkit.errors import InputError
-from toolkit.formats.records import Record, iter_records
+from toolkit.formats.records import Record, file_name, iter_records
 from toolkit.retrieval.build import DEFAULT_BATCH, IndexBuild, check_directory
 from toolkit.retrieval.corpus import Corpus, Entry, survey
 from toolkit.retrieval.embedder import BUNDLED, Embedder, load_embedder
@@ -66,7 +66,7 @@ def file_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
 
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    corpus = survey(path.name, entries_with_progress, skip_bad=skip_bad)
+    corpus = survey(file_name(path), entries_with_progress, skip_bad=skip_bad)
     return replace(corpus, entries=entries)
 
 

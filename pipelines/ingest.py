@@ -22,7 +22,7 @@ from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import RecordError
 from toolkit.formats.detect import detect, format_named, parse_checked
 from toolkit.formats.parsed import TrajectoryFormat
-from toolkit.formats.records import Record, iter_records
+from toolkit.formats.records import Record, dataset_name, file_name, iter_records
 from toolkit.formats.rows import Origin, to_rows
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.literal import literal
@@ -68,10 +68,14 @@ def choose_format(path: Path, name: str) -> tuple[TrajectoryFormat, str]:
     """The format called `name`, or, for `auto`, the one that the file's first records show; and why.
 
     Raises:
-        InputError: no such format, or the records do not tell.
+        InputError: no such format, the records do not tell, or the file cannot be read or holds none.
     """
     if name != "auto":
-        return format_named(name), NAMED
+        named = format_named(name)
+        # Looked at only because a file that cannot be read is to be found before a lake is made; a pipe is read once.
+        if not path.is_fifo():
+            next(iter_records(path))
+        return named, NAMED
     found = detect(iter_records(path), path=path)
     return found.format, found.because
 
@@ -79,7 +83,7 @@ def choose_format(path: Path, name: str) -> tuple[TrajectoryFormat, str]:
 def import_file(lake: Lake, path: Path, chosen: TrajectoryFormat, origin: Origin, run: Run, report: Imported) -> None:
     """Import `path` batch by batch, filling `report`."""
     known = _known_ids(lake, origin.dataset)
-    by = f"import {path.name}"
+    by = f"import {file_name(path)}"
     pending: list[Row] = [run]
     held = 0
     with progress(by, path.stat().st_size, unit="bytes") as advance:
@@ -184,14 +188,14 @@ def import_command(
     """
     chosen, because = choose_format(file, format)
     note(f"format {chosen.name}: {because}")
-    name = dataset or file.name.split(".")[0]
+    name = dataset or dataset_name(file)
     identity: dict[str, object] = {"dataset": name, "split": split, "format": chosen.name}
     settings: dict[str, object] = {**identity, "domain": domain, "role": role, "model": model}
     report = Imported(chosen.name, because)
     opened = None if dry_run else open_lake(lake, create=True)
     commit = opened.snapshot().number if opened else 0
     run = start_run(
-        "import", identity=identity, settings=settings, input_commit=commit, source=file.name, license=license
+        "import", identity=identity, settings=settings, input_commit=commit, source=file_name(file), license=license
     )
     origin = Origin(run.run_id, name, run.started_at, split, role, domain, license, model)
     if opened is None:

@@ -16,12 +16,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipelines.decontamination import questions_of
+from pipelines.option_checks import check_counts
 from schemas import Task
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contamination.hits import Hit, Segment
 from toolkit.contamination.index import Index, Question
 from toolkit.contamination.scan import find_in_rollout, find_in_task, strongest
+from toolkit.errors import InputError
 from toolkit.tasks.source import open_tasks
 
 MATCHES = ("exact", "near", "ngram", "answer")
@@ -62,13 +64,16 @@ def overlap_command(
         tasks: Question files that are to be learned from, or Minipedias.
         against: Question files of benchmarks, or Minipedias.
         ngram: Words of a shared run that count as overlap.
-        jaccard: Similarity of shingles from which questions are near-duplicates.
+        jaccard: Similarity of shingles from which questions are near-duplicates, above 0 and at most 1.
         json: Print one JSON document.
     """
+    check_counts(ngram=ngram)
+    if not 0 < jaccard <= 1:
+        raise InputError(f"--jaccard must be above 0 and at most 1, got {jaccard:g}")
     learned = [(Path(spec).name, task) for spec in tasks for task in open_tasks(spec, require_answers=False)]
     questions = [question for spec in against for question in questions_of(spec, Path(spec).name)]
     found = [
-        {"tasks": learned[place][0], "task_id": learned[place][1].source_id, **hit.as_json()}
+        {"tasks": learned[place][0], "task_id": _id(learned[place][1]), **hit.as_json()}
         for place, hit in find_overlaps([task for _, task in learned], questions, ngram=ngram, jaccard=jaccard)
     ]
     if json:
@@ -81,6 +86,11 @@ def overlap_command(
     for hit in found:
         note("{tasks} {task_id}: {benchmark} {id}, {match} {measure}".format_map(hit))
     note(f"{len(pairs) - len(rows)} of {len(pairs)} pairs of files share no question")
+
+
+def _id(task: Task) -> str:
+    """As `questions_of` names those of a benchmark."""
+    return task.source_id or task.task_id
 
 
 def _row(name: str, benchmark: str, found: Sequence[dict[str, object]]) -> list[object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.model_flags import SPECS, ModelFlags
-from schemas import Task, TrajectoryKind
+from schemas import Task
 from toolkit.agent.recorder import TOOL_TIMEOUT_S
 from toolkit.contracts import LLM, Retriever, Tool
 from toolkit.dialects import load_dialect
@@ -182,7 +182,8 @@ def _vllm(source: str, options: ModelOptions) -> LLM:
         from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.vllm_local import VLLMLocal
     except ImportError as error:
-        raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}") from error
+        purpose = f"the model {options.spec} (in an environment of its own: vLLM wants another transformers)"
+        raise MissingExtraError(error.name or "vllm", "vllm", purpose) from error
     return VLLMLocal(LocalModel(source, options.adapter), dtype=options.dtype, logprobs=options.logprobs)
 
 
@@ -224,8 +225,6 @@ def build_sandbox(
     return ProcessSandbox(tools, limits, level=probe().level, tool_timeout_s=2 * TOOL_TIMEOUT_S, workers=workers)
 
 
-def build_dialects(
-    name: str, kind: TrajectoryKind, templates: Path | None, max_steps: int
-) -> tuple[CodeDialect, ChainOfThought]:
+def build_dialects(name: str, templates: Path | None, max_steps: int) -> tuple[CodeDialect, ChainOfThought]:
     """How agents and chains of thought speak."""
     return load_dialect(name, templates, max_steps=max_steps), ChainOfThought(templates)

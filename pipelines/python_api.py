@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from pipelines.ask import ask as ask_async
 from pipelines.ask import find_task
 from pipelines.generate import GenerateOptions
 from pipelines.generate import generate as generate_async
+from pipelines.option_checks import check_counts
 from pipelines.parts import ModelOptions, SandboxChoice
 from pipelines.policy import PolicyName, PolicyOptions
 from pipelines.search_index import open_index
@@ -62,7 +64,8 @@ def generate(
         InputError: an option will not do, or another process is at work on the same rollouts; nothing was spent.
         RunError: the journal or the sandbox failed; the same call goes on from there.
     """
-    questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else tasks)
+    check_counts(limit=limit)
+    questions = list(open_tasks(tasks, limit=limit) if isinstance(tasks, str) else islice(tasks, limit))
     options = GenerateOptions(
         ModelOptions(teacher, base_url, endpoints=tuple(endpoints), adapter=Path(adapter) if adapter else None),
         kind=kind,

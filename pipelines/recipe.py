@@ -17,7 +17,6 @@ Invariant: an unknown key, step or value is an error that names its file and lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -36,7 +35,7 @@ from pydantic_core import PydanticCustomError
 
 from toolkit.contamination.hits import Kind
 from toolkit.errors import InputError, RecipeError
-from toolkit.recipe_text import explain, line_of, most_telling, read_recipe, read_yaml
+from toolkit.recipe_text import explain, hint, line_of, most_telling, read_recipe, read_yaml
 
 
 class _Strict(BaseModel):
@@ -314,7 +313,8 @@ def _parse(text: str, place: str, trail: Sequence[Path]) -> FilterRecipe:
     """`trail` are the files that led here, this one last."""
     root, values = read_yaml(text, place)
     if not isinstance(values, dict) or root is None:
-        raise RecipeError(f"{place}: expected a mapping with `name` and `steps`, got {type(values).__name__}")
+        got = "nothing" if values is None else type(values).__name__
+        raise RecipeError(f"{place}: expected a mapping with `name` and `steps`, got {got}")
     if "stages" in values and "steps" not in values:
         raise RecipeError(f"{place} is a recipe of stages; it is for `toolkit run {place}`")
     try:
@@ -331,7 +331,7 @@ def _parse(text: str, place: str, trail: Sequence[Path]) -> FilterRecipe:
         raise RecipeError(f"{line_of(root, error.path)} of {place}: {error}") from error
     except ValidationError as error:
         first = most_telling(error)
-        raise RecipeError(f"{line_of(root, first['loc'])} of {place}: {explain(first)}") from error
+        raise RecipeError(f"{line_of(root, first['loc'])} of {place}: {explain(first, FilterRecipe)}") from error
 
 
 class _StepError(Exception):
@@ -349,14 +349,12 @@ def _rules(step: object, index: int, place: str, trail: Sequence[Path]) -> list[
     if name == USE:
         return _used(step[name], ("steps", index, name), trail)
     if name not in RULES:
-        close = get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-        raise _StepError(f"unknown step {name!r}{hint}", ("steps", index, name))
+        raise _StepError(f"unknown step {name!r}{hint(str(name), known)}", ("steps", index, name))
     try:
         rule = RULES[name].model_validate(step)
     except ValidationError as error:
         first = most_telling(error)
-        raise _StepError(explain(first), ("steps", index, *first["loc"])) from error
+        raise _StepError(explain(first, RULES[name]), ("steps", index, *first["loc"])) from error
     rule._place = f" ({place})"
     return [rule]
 

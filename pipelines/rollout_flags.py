@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipelines.option_checks import check_counts
 from pipelines.parts import SandboxChoice
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from toolkit.agent.setup import USUAL_PASSAGES
@@ -37,14 +36,6 @@ class RolloutFlags:
     top_p: TopP = None
     completion_tokens: Annotated[int, Parameter(help="Most tokens of one completion.")] = 1024
     seed: Annotated[int, Parameter(help="Of sampling, of the oracle and of the sandbox.")] = 0
-
-    def check(self) -> None:
-        """Refuse counts below one.
-
-        Raises:
-            InputError: naming the option.
-        """
-        check_counts(max_steps=self.max_steps, passages=self.passages, completion_tokens=self.completion_tokens)
 
     @property
     def policy_options(self) -> PolicyOptions:

@@ -28,6 +28,8 @@ from toolkit.errors import InputError
 
 FORESEEN = ("generate", "evaluate")
 """Commands whose dry run says what they would spend, whatever the stages before them will have done."""
+NEEDED = {command: ("adapter",) for command in FORESEEN}
+"""Options of theirs that name what a dry run cannot do without, and an earlier stage may make."""
 FORESEEN_OF_A_LAKE = ("judge",)
 """Commands whose dry run says what they would spend on what is in the lake now."""
 
@@ -121,7 +123,10 @@ def _foresee(recipe: RunRecipe, chosen: Sequence[Numbered], missing: list[tuple[
     for number, stage in chosen:
         _announce(recipe, number, stage, json)
         found = None
-        if stage.command in askable and not any(stage is lacking for lacking, _ in missing):
+        lacks = any(stage is lacking for lacking, _ in missing) or not all(
+            path.exists() for path in stage.paths(NEEDED)
+        )
+        if stage.command in askable and not lacks:
             failed, found = _captured([*stage.words, "--dry-run"])
             code = code or failed
         told.append({"number": number, "command": _line(stage), "forecast": found})

@@ -13,6 +13,16 @@ from toolkit.agent.known import Retry
 from toolkit.errors import InputError
 
 
+def check_spending(in_flight: int, budget: Budget) -> None:
+    """Refuse to ask for nothing at once, and limits that are reached before anything is asked.
+
+    Raises:
+        InputError: naming the option.
+    """
+    check_counts(in_flight=in_flight, max_tokens=budget.max_tokens)
+    check_amounts(above=True, max_cost=budget.max_cost_usd, max_hours=budget.max_hours)
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendFlags:
@@ -37,8 +47,7 @@ class SpendFlags:
         Raises:
             InputError: naming the option.
         """
-        check_counts(in_flight=self.in_flight, max_tokens=self.max_tokens)
-        check_amounts(above=True, max_cost=self.max_cost, max_hours=self.max_hours)
+        check_spending(self.in_flight, self.budget)
         check_amounts(above=False, price_in=self.price_in, price_out=self.price_out)
 
     @property

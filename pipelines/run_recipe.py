@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,7 +31,7 @@ from pipelines.run_stage import FALSE, OWN_OPTIONS, TRUE, Stage, Value, options_
 from toolkit.cli.main import command_app
 from toolkit.cli.options import DEFAULT_LAKE
 from toolkit.errors import InputError, RecipeError
-from toolkit.recipe_text import read_recipe, read_yaml
+from toolkit.recipe_text import hint, read_recipe, read_yaml
 
 _KEYS = ("name", "lake", "defaults", "stages")
 
@@ -161,17 +160,12 @@ class _Reader:
         for key in self.overrides:
             if key not in known:
                 flag = f"--{key.replace('_', '-')}"
-                raise InputError(f"no stage of {self.place} has an option {flag}{_hint(key, known)}")
+                raise InputError(f"no stage of {self.place} has an option {flag}{hint(key, known)}")
 
     def _mapping(self, node: yaml.Node) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):
             self._fail(node, "expected `key: value` here")
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            if self._text(key) in found:
-                self._fail(key, f"{key.value} is given twice")
-            found[key.value] = (key, value)
-        return found
+        return {self._text(key): (key, value) for key, value in node.value}
 
     def _text(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or self._is_null(node):
@@ -183,7 +177,7 @@ class _Reader:
 
     def _known(self, what: str, name: str, known: Iterable[str], node: yaml.Node) -> None:
         if name not in known:
-            self._fail(node, f"unknown {what} {name!r}{_hint(name, known)}")
+            self._fail(node, f"unknown {what} {name!r}{hint(name, known)}")
 
     def _fail(self, node: yaml.Node, message: str) -> NoReturn:
         raise RecipeError(f"line {node.start_mark.line + 1} of {self.place}: {message}")
@@ -192,8 +186,3 @@ class _Reader:
 def _check_truth(text: str, where: str) -> None:
     if text.lower() not in TRUE + FALSE:
         raise RecipeError(f"{where}: expected true or false, got {text!r}")
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"

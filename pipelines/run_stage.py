@@ -7,6 +7,7 @@ the commands.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,16 +22,29 @@ NO_STAGES = ("run", "demo", "grade", "review")
 """Commands that no stage can be: they run stages themselves, read standard input, or wait for people."""
 OWN_OPTIONS = ("lake", "json", "dry_run")
 """What the recipe or the command line says for all stages at once."""
+_OF_ROLLOUTS = ("tasks", "index", "tools", "templates", "adapter")
 INPUTS = {
     "import": ("file",),
     "index": ("passages",),
-    "generate": ("tasks", "index", "tools", "templates", "adapter"),
-    "evaluate": ("tasks", "index", "tools", "templates", "adapter"),
+    "generate": _OF_ROLLOUTS,
+    "evaluate": _OF_ROLLOUTS,
+    "ask": _OF_ROLLOUTS,
     "filter": ("recipe",),
-    "judge": ("rubric_file",),
+    "judge": ("rubric_file", "adapter"),
+    "overlap": ("tasks", "against"),
+    "export": ("templates",),
+    "publish": ("model", "from", "about"),
+    "train": ("config", "prompts"),
 }
-"""Options that name files which must be there, by command."""
-MADE = {"index": ("index",), "export": ("out",), "report": ("out",)}
+"""Options that name files which must be there, by command. What may also be a name on the Hub is none of them."""
+MADE = {
+    "index": ("index",),
+    "export": ("out",),
+    "report": ("out",),
+    "train": ("out",),
+    "publish": ("out",),
+    "compare": ("html",),
+}
 """Options that name what a stage makes, by command."""
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
@@ -66,16 +80,21 @@ class Stage:
         positional: list[str] = []
         named: list[str] = []
         for key, argument in options.items():
-            texts = self.values[key].texts if key in self.values else ()
-            (positional if argument.index is not None else named).extend(_words(argument, texts))
+            (positional if argument.index is not None else named).extend(_words(argument, self._texts(key)))
         lake = ["--lake", str(self.lake)] if "--lake" in all_names(self.command) else []
         return [self.command, *positional, *named, *lake]
 
     def paths(self, table: Mapping[str, tuple[str, ...]]) -> list[Path]:
         """The paths that options in `table` name, such as `INPUTS`; generated corpora are none."""
-        keys = table.get(self.command, ())
-        texts = [text for key in keys if key in self.values for text in self.values[key].texts]
-        return [Path(text).expanduser() for text in texts if not _GENERATED.match(text)]
+        texts = [text for key in table.get(self.command, ()) for text in self._texts(key)]
+        return [Path(text) for text in texts if not _GENERATED.match(text)]
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        """What the option `key` is given; of paths a leading `~` is expanded, as a shell would have done."""
+        texts = self.values[key].texts if key in self.values else ()
+        is_path = any(key in table.get(self.command, ()) for table in (INPUTS, MADE))
+        # Not by `Path.expanduser`, which raises where there is no such user: it is a path that is not there.
+        return tuple(map(os.path.expanduser, texts)) if is_path else texts
 
 
 def missing_inputs(stages: Iterable[Stage]) -> list[tuple[Stage, Path]]:

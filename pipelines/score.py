@@ -24,12 +24,14 @@ from schemas.identity import canonical_json
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.errors import RecordError
+from toolkit.formats.json_values import decode
 from toolkit.grading import FACT_SCORER, MATH_SCORER
 from toolkit.grading.answers import Grade
 from toolkit.grading.grader import Grader
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.signal_views import SUMMARY
 from toolkit.process.signals import NAMES, chosen_names
+from toolkit.tasks.fields import number_text
 
 BATCH_ROWS = 10_000
 
@@ -169,15 +171,15 @@ def _lines(lines: Iterable[bytes], domain: Domain) -> Iterator[tuple[Domain, str
 
 
 def _pair(line: bytes, number: int) -> tuple[str | None, list[str]]:
-    """Prediction and gold answers of one line; numbers are taken as their text.
+    """Prediction and gold answers of one line; numbers are taken as the text that a person would write.
 
     Raises:
         RecordError: not JSON, or without prediction or answers.
     """
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise RecordError(f"not JSON: {error}", path="standard input", position=number) from error
+        value = decode(line)
+    except RecordError as error:
+        raise RecordError(error.reason, path="standard input", position=number) from error
     if not isinstance(value, dict) or "prediction" not in value:
         raise RecordError('expected {"prediction": …, "answers": […]}', path="standard input", position=number)
     answers = value.get("answers", value.get("answer"))
@@ -187,4 +189,10 @@ def _pair(line: bytes, number: int) -> tuple[str | None, list[str]]:
             f'"answers" must hold at least one gold answer, got {answers!r}', path="standard input", position=number
         )
     prediction = value["prediction"]
-    return None if prediction is None else str(prediction), [str(answer) for answer in answers]
+    return None if prediction is None else _text(prediction), [_text(answer) for answer in answers]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
+    return str(value)

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pyarrow as pa
-from pydantic.fields import FieldInfo
 
 from schemas.row import Physical, Row
 from schemas.tables import FORMAT_VERSION, TABLES, Table
@@ -49,11 +48,6 @@ def _arrow_type(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[pa.DataT
     if annotation in _SCALARS:
         return _SCALARS[annotation], False
     raise TypeError(f"no Arrow type for {annotation!r}: add it to schemas.arrow")
-
-
-def is_nullable(info: FieldInfo) -> bool:
-    """Whether the field of a row model may be null."""
-    return _arrow_type(info.annotation, info.metadata)[1]
 
 
 @cache

@@ -72,7 +72,6 @@ Json = Annotated[str, AfterValidator(_check_json), JsonText()]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
 """24 hexadecimal digits, derived from content by `schemas.identity.derive_id`."""
 
-Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

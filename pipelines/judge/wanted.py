@@ -16,7 +16,7 @@ from toolkit.judging.cases import Case, cases_of
 from toolkit.judging.judge import Judge
 from toolkit.judging.rubric import Answer, Rubric
 from toolkit.lake.literal import literal
-from toolkit.lake.predicate import parse_predicate
+from toolkit.lake.predicate import evaluating, parse_predicate
 from toolkit.lake.records import read_records
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
@@ -47,11 +47,12 @@ class Known:
 
     Raises:
         InputError: there is no such selection.
-        QueryError: the predicate does not fit.
+        QueryError: the predicate does not fit; or, from whatever counts or reads what is wanted, does not run.
     """
 
     def __init__(self, snapshot: Snapshot, judge: Judge, wanted: Wanted) -> None:
         self._judge = judge
+        self._where = wanted.where
         self._connection = snapshot.connect()
         self._chosen = _chosen(snapshot, self._connection, judge.rubric, wanted)
         self._scorer = literal(judge.scorer)
@@ -117,7 +118,8 @@ class Known:
         return dict(self._connection.execute(query).fetchall())
 
     def _count(self, query: str) -> int:
-        return int(self._connection.execute(query).fetchall()[0][0] or 0)
+        with evaluating(self._where):
+            return int(self._connection.execute(query).fetchall()[0][0] or 0)
 
 
 def _chosen(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, rubric: Rubric, wanted: Wanted) -> str:

@@ -6,6 +6,7 @@ and nothing leaves the machine.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from cyclopts import Parameter
 from pipelines.publish.build import PublishOptions, build, check
 from pipelines.publish.gate import Finding, parse_licenses, refuse_findings
 from pipelines.publish.model import build_model, check_model
+from pipelines.publish.plots import check_extras
 from pipelines.publish.upload import MAIN, Plan, list_changes, make_plan, upload
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table
@@ -79,6 +81,8 @@ def publish_command(
     if sum(source is not None for source in (selection, model, prepared)) != 1:
         raise InputError("say what to publish: one of --selection NAME, --model DIR, --from DIR")
     licenses = parse_licenses(license or [])
+    if selection is not None:
+        check_extras()
     with _directory(out, prepared) as directory:
         is_model = model is not None or (prepared is not None and _kind(prepared) == "model")
         repository = Repository(repo, "model" if is_model else "dataset")
@@ -110,13 +114,30 @@ def _directory(out: Path | None, prepared: Path | None) -> Iterator[Path]:
             raise InputError(f"--from {prepared}: there is no such directory")
         yield prepared
     elif out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out} is not empty; choose another --out, or publish what it holds by --from {out}")
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
+        if out.is_dir() and any(out.iterdir()):
+            held = f", or publish what it holds by --from {out}" if (out / MANIFEST).exists() else ""
+            raise InputError(f"{out} is not empty; choose another --out{held}")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {out} cannot be made a directory: {error.strerror or error}") from error
+        try:
+            yield out
+        finally:
+            # The manifest is written last: without it nobody could publish what is there, nor write there again.
+            if not (out / MANIFEST).exists():
+                _empty(out)
     else:
         with tempfile.TemporaryDirectory(prefix="toolkit-publish-") as temporary:
             yield Path(temporary)
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _kind(prepared: Path) -> str:

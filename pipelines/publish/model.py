@@ -136,7 +136,7 @@ def _lineage(lake: Path, model: Path) -> tuple[Facts, Facts | None, list[Facts]]
 
 
 def _is_at(place: str, model: Path) -> bool:
-    return Path(place).expanduser().resolve() == model.resolve()
+    return Path(os.path.expanduser(place)).resolve() == model.resolve()
 
 
 def _without_paths(row: Facts) -> Facts:

@@ -6,6 +6,7 @@ A PNG, because every page of the Hub shows one; the same facts and matplotlib gi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,20 @@ FIGURE = f"{PLOTS}/overview.png"
 _BLUE, _GREY = "#3b6ea5", "#9aa5b1"
 
 
+def check_extras() -> None:
+    """Say at once what is not installed.
+
+    Raises:
+        MissingExtraError: what draws.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "hub", "the figure of a card")
+
+
 def draw(facts: Facts, path: Path) -> None:
     """Draw the figure of `facts` to `path`."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "hub", "the figure of a card") from error
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 6), dpi=110, layout="constrained")
     panels = [_steps, _tokens, _errors, _funnel]
     for axes, panel in zip(figure.subplots(2, 2).flat, panels, strict=True):

@@ -1,18 +1,19 @@
 """The free texts of the published tables, and how to change them.
 
 Invariant: JSON stays JSON. A text inside a JSON column is looked at as the program that
-wrote it meant it, without escapes, and is written back the same way. Ids, hashes and words
-of closed vocabularies are no free texts.
+wrote it meant it, without escapes, and is written back the same way; what stands beside it stays
+as it was. Read by Python's decoder, as the row models read it: every integer is exact, and whatever
+depth a lake holds is looked at. Ids, hashes and words of closed vocabularies are no free texts.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from schemas import TABLES
@@ -50,7 +51,7 @@ def texts(column: TextColumn, value: Any) -> Iterator[tuple[str, str]]:
     if column.list:
         yield from ((f"/{index}", text) for index, text in enumerate(value))
     elif column.json:
-        yield from _leaves(orjson.loads(value), "")
+        yield from _leaves(json.loads(value), "")
     else:
         yield "", value
 
@@ -78,7 +79,7 @@ def replaced(column: TextColumn, value: Any, change: Callable[[str], str]) -> An
         return [change(text) for text in value]
     if not column.json:
         return change(value)
-    before = orjson.loads(value)
+    before = json.loads(value)
     after = _replaced(before, change)
     return value if after == before else canonical_json(after)
 

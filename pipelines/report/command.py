@@ -37,11 +37,13 @@ def write_report(
     """Write the page about `selection`, or about the whole lake, to `out`; what is in it.
 
     Raises:
-        InputError: no such selection, or `out` is there and `overwrite` is not set.
+        InputError: no such selection, or `out` is a directory, or there and `overwrite` not set.
         LakeError: the lake cannot be read or the disk refused; a former page stays as it was.
     """
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise InputError(f"{out} is {'a directory' if out.is_dir() else 'there'}; choose another --out, or --overwrite")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a directory; name the page to write, such as {out / 'report.html'}")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} is there; choose another --out, or --overwrite")
     snapshot = lake.snapshot(at)
     chosen = None if selection is None else find_selection(snapshot, selection)
     connection = snapshot.connect()

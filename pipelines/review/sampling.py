@@ -15,7 +15,7 @@ from pipelines.review.cards import Key
 from schemas import ErrorKind
 from toolkit.errors import InputError
 from toolkit.lake.literal import literal
-from toolkit.lake.predicate import parse_predicate
+from toolkit.lake.predicate import evaluating, parse_predicate
 from toolkit.lake.selections import find_selection
 from toolkit.lake.snapshot import Snapshot
 
@@ -53,7 +53,7 @@ def draw(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, options: Sam
 
     Raises:
         InputError: no such selection, or an option that does not go with the others.
-        QueryError: the predicate does not fit.
+        QueryError: the predicate does not fit, or does not run.
     """
     if options.error_kinds and options.by != "errors":
         raise InputError("--error-kind goes with --sample errors")
@@ -71,11 +71,12 @@ def draw(snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, options: Sam
         fitting = f"SELECT trajectory_id FROM trajectories_scored WHERE (\n{predicate.text}\n)"
         parts.append(f"t.trajectory_id IN ({fitting})")
     drawn = f"md5('{options.seed}:' || t.trajectory_id)"
-    relation = connection.execute(f"""
-        SELECT t.trajectory_id, t.attempt FROM trajectories t {table}
-        WHERE {" AND ".join(parts)} ORDER BY {order.format(drawn=drawn)}
-        {"" if options.n is None else f"LIMIT {options.n}"}""")
-    return [(str(trajectory_id), int(attempt)) for trajectory_id, attempt in relation.fetchall()]
+    with evaluating(options.where):
+        rows = connection.execute(f"""
+            SELECT t.trajectory_id, t.attempt FROM trajectories t {table}
+            WHERE {" AND ".join(parts)} ORDER BY {order.format(drawn=drawn)}
+            {"" if options.n is None else f"LIMIT {options.n}"}""").fetchall()
+    return [(str(trajectory_id), int(attempt)) for trajectory_id, attempt in rows]
 
 
 def _order(options: SampleOptions) -> tuple[str, str]:

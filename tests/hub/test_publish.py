@@ -1,5 +1,6 @@
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,13 @@ def test_pulling_again_changes_nothing_and_never_replaces_another_lake(
     assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 2
     assert "is not empty" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "pulled").rglob("*") if path.is_file()} == before
+
+
+def test_history_of_a_pulled_lake_can_be_vacuumed(fill: Fill, hub: SimulatedHub, tmp_path: Path) -> None:
+    fill([episode("in a commit of its own")], start=9)
+    assert publish(filled(fill), "--confirm") == 0
+    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 0
+    assert run(["vacuum", "--history", "--lake", str(tmp_path / "pulled")]) == 0
 
 
 def test_a_pull_can_pin_a_tag_a_branch_or_a_commit(fill: Fill, hub: SimulatedHub, tmp_path: Path) -> None:
@@ -277,6 +285,42 @@ def test_an_unreachable_hub_stops_no_dry_run_and_is_explained(
     assert "could not be looked at" in capsys.readouterr().err
 
 
+def test_what_was_not_uploaded_is_no_comfort_to_a_pull(
+    fill: Fill, hub: SimulatedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(filled(fill), "--confirm") == 0
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 1
+    said = capsys.readouterr().err
+    assert f"{REPO} could not be " in said
+    assert "uploaded" not in said
+
+
+def test_a_publication_without_its_extra_writes_nothing(
+    fill: Fill, hub: SimulatedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = filled(fill)
+    # As if it were not installed.
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert publish(lake, "--out", tmp_path / "out") == 2
+    assert "needs matplotlib: pip install" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_publication_that_failed_leaves_its_directory_empty(
+    fill: Fill, hub: SimulatedHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake, out = filled(fill), tmp_path / "out"
+    assert publish(lake, "--out", out, "--validation", "0.0001") == 2
+    assert not list(out.iterdir())
+    assert publish(lake, "--out", out) == 0
+    assert publish(lake, "--out", out) == 2
+    assert f"publish what it holds by --from {out}" in capsys.readouterr().err
+    (out / "manifest.json").unlink()
+    assert publish(lake, "--out", out) == 2
+    assert capsys.readouterr().err == f"error: {out} is not empty; choose another --out\n"
+
+
 def test_wrong_options_are_named(fill: Fill, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = filled(fill)
     cases: list[tuple[list[str], str]] = [
@@ -285,6 +329,19 @@ def test_wrong_options_are_named(fill: Fill, tmp_path: Path, capsys: pytest.Capt
         (["publish", REPO, "--selection", "v2", "--lake", str(lake.path)], "there are v1"),
         (["publish", REPO, "--from", str(tmp_path / "none")], "there is no such directory"),
         (["publish", REPO, "--from", str(lake.path)], "has no manifest.json"),
+        (
+            [
+                "publish",
+                REPO,
+                "--selection",
+                "v1",
+                "--lake",
+                str(lake.path),
+                "--out",
+                str(lake.path / "lake.json" / "x"),
+            ],
+            "cannot be made a directory: Not a directory",
+        ),
     ]
     for arguments, finding in cases:
         assert run(arguments) == 2

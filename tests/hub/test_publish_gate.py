@@ -132,6 +132,18 @@ def test_redaction_replaces_every_place_and_says_so(fill: Fill, hub: SimulatedHu
     assert b"were replaced by markers" in hub.files(REPO)["README.md"]
 
 
+def test_redaction_leaves_what_stands_beside_a_secret_as_it_was(fill: Fill, hub: SimulatedHub, tmp_path: Path) -> None:
+    leaking, long = planted("anna.schmidt@gmail.com"), 2**128
+    deep = "[" * 150 + "]" * 150
+    arguments = f'{{"deep":{deep},"e":{long},"half":0.5,"m":"anna.schmidt@gmail.com"}}'
+    leaking.steps[0].tool_calls.append(ParsedCall(name="send", arguments=arguments, result="null"))
+    lake = filled(fill, [leaking])
+    assert publish(lake, "--redact", "--confirm") == 0
+    assert run(["pull", REPO, "--lake", str(tmp_path / "pulled")]) == 0
+    found = open_lake(tmp_path / "pulled").sql("SELECT arguments FROM tool_calls WHERE name = 'send'").fetchall()
+    assert found == [(arguments.replace("anna.schmidt@gmail.com", "[mail address 1 removed]"),)]
+
+
 def test_the_words_of_the_publisher_are_looked_at_too(fill: Fill, hub: SimulatedHub, tmp_path: Path) -> None:
     (tmp_path / "about.md").write_text(f"Made with {AWS}.")
     assert publish(filled(fill), "--about", tmp_path / "about.md", "--confirm") == 2

@@ -173,6 +173,14 @@ def test_where_selection_and_voice_narrow_what_is_compared(fill: Fill, report: R
     assert "judge.rollout.big" in said
 
 
+def test_a_predicate_that_meets_a_value_it_cannot_take_is_quoted(fill: Fill, report: Report) -> None:
+    say(fill([episode("q", "seven")]), "fact@1", [True])
+    code, _, said = report("--where", "cast(final_answer as int) = 5")
+    assert code == 2
+    assert "the predicate 'cast(final_answer as int) = 5' does not run: " in said
+    assert "'seven'" in said
+
+
 def test_for_people_the_tables_say_it_and_an_empty_lake_says_what_to_do(fill: Fill, report: Report) -> None:
     lake = fill([episode("Who wrote it?")])
     code, _, said = report(json_out=False)

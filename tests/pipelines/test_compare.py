@@ -132,6 +132,37 @@ def test_evaluations_of_one_name_are_one_run_unless_they_answer_the_same(
     assert all(one["name"].startswith("student (") for one in found["runs"])
 
 
+@pytest.mark.parametrize("second", [QUESTIONS[6:], QUESTIONS[:6]], ids=["other questions", "the same"])
+def test_an_evaluation_that_is_named_twice_is_counted_once(
+    evaluated: Callable[..., None], comparing: Comparing, tmp_path: Path, second: list[dict[str, Any]]
+) -> None:
+    evaluated("stud", answers(0, 1), questions=QUESTIONS[:6])
+    evaluated("stud", answers(0, 1), "--temperature", "0.5", questions=second)
+    query = "SELECT identity_hash[:8] FROM evaluations ORDER BY started_at"
+    (one,), (other,) = open_lake(tmp_path / "lake").sql(query).fetchall()
+    alone = [f"stud ({one})", f"stud ({other})"]
+    for wanted, expected in (
+        (["stud", one], ["stud", alone[0]] if second == QUESTIONS[6:] else alone),
+        ([other, "stud", one], [alone[1], "stud", alone[0]] if second == QUESTIONS[6:] else alone[::-1]),
+    ):
+        code, found = comparing(*wanted)
+        assert (code, [run["name"] for run in found["runs"]]) == (0, expected)
+        assert {result["score"]["most_samples"] for result in found["results"]} == {1}
+
+
+def test_the_ids_of_two_evaluations_of_one_name_are_two_contestants(
+    evaluated: Callable[..., None], comparing: Comparing, tmp_path: Path
+) -> None:
+    evaluated("stud", answers(0, 1))
+    evaluated("stud", answers(0), "--temperature", "0.5")
+    query = "SELECT identity_hash FROM evaluations ORDER BY started_at"
+    ids = [identity for (identity,) in open_lake(tmp_path / "lake").sql(query).fetchall()]
+    code, found = comparing(*ids)
+    assert code == 0
+    assert [result["name"] for result in found["results"]] == [f"stud ({identity[:8]})" for identity in ids]
+    assert [result["score"]["accuracy"]["value"] * 12 for result in found["results"]] == pytest.approx([2, 1])
+
+
 def test_the_first_run_is_the_baseline_and_tables_say_what_is_discordant(
     evaluated: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,3 +232,8 @@ def test_comparing_writes_nothing_to_the_lake(comparing: Comparing, tmp_path: Pa
     before = {path: path.stat().st_mtime_ns for path in lake.rglob("*")}
     assert comparing("--html", str(tmp_path / "page.html"))[0] == 0
     assert {path: path.stat().st_mtime_ns for path in lake.rglob("*")} == before
+
+
+@pytest.mark.usefixtures("two")
+def test_a_page_that_cannot_be_written_is_named(comparing: Comparing) -> None:
+    assert comparing("--html", "/proc/self/x.html") == (1, "error: /proc/self/x.html: No such file or directory\n")

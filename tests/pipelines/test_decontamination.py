@@ -11,6 +11,7 @@ from pipelines.recipe import parse_recipe
 from toolkit.api import Lake
 from toolkit.cli.main import run
 from toolkit.errors import InputError, QueryError, RecipeError
+from toolkit.tasks.source import open_tasks
 
 KINDS = ("task", "answer", "passage")
 
@@ -222,6 +223,35 @@ def test_overlap_finds_questions_before_they_are_used(tmp_path: Path, capsys: py
     assert "tasks.jsonl q0: bench.jsonl q0, exact 1.0" in printed.err
 
 
+def test_overlap_names_questions_without_an_id_on_both_sides_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"question": ENTRY.question, "answer": ENTRY.answer}) + "\n")
+    assert run(["overlap", str(path), "--against", str(path), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["task_id"] == found["id"] == next(open_tasks(str(path))).task_id
+    assert run(["overlap", str(path), "--against", str(path)]) == 0
+    assert f"q.jsonl {found['id']}: q.jsonl {found['id']}, exact" in capsys.readouterr().err
+
+
 def test_overlap_names_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["overlap", "minipedia:test?size=50", "--against", str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "finding"),
+    [
+        (["--jaccard", "7"], "--jaccard must be above 0 and at most 1, got 7"),
+        (["--jaccard", "0"], "--jaccard must be above 0 and at most 1, got 0"),
+        (["--jaccard", "nan"], "--jaccard must be above 0 and at most 1, got nan"),
+        (["--ngram", "0"], "--ngram must be at least 1, got 0"),
+    ],
+)
+def test_overlap_refuses_what_no_similarity_can_be(
+    capsys: pytest.CaptureFixture[str], options: list[str], finding: str
+) -> None:
+    world = "minipedia:test?size=50"
+    assert run(["overlap", world, "--against", world, *options]) == 2
+    assert finding in capsys.readouterr().err

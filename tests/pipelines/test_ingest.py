@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def test_what_a_format_cannot_express_is_listed(tmp_path: Path, lake: Path, caps
     ("arguments", "finding"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl"),
+        (["nowhere.jsonl", "--format", "react-text"], "nowhere.jsonl: no such file"),
         (["{file}", "--format", "xml"], "xml"),
         (["{file}", "--domain", "art"], "art"),
         (["{odd}"], "odd.jsonl"),
@@ -123,3 +125,28 @@ def test_wrong_input_is_named_and_makes_no_lake(
     assert run(["import", *resolved, "--lake", str(lake)]) == 2
     assert finding in capsys.readouterr().err
     assert not lake.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [(b".hid.jsonl", ".hid.jsonl"), (b"caf\xe9.part.jsonl", "caf\N{REPLACEMENT CHARACTER}")],
+    ids=["hidden", "latin-1"],
+)
+def test_a_file_of_any_name_is_imported_and_gives_its_name(
+    tmp_path: Path, lake: Path, name: bytes, dataset: str
+) -> None:
+    file = write(tmp_path / os.fsdecode(name), [react("q", "a")])
+    assert run(["import", str(file), "--lake", str(lake)]) == 0
+    assert open_lake(lake).sql("SELECT dataset FROM trajectories").fetchall() == [(dataset,)]
+    assert open_lake(lake).sql("SELECT source FROM runs").fetchall() == [(name.decode(errors="replace"),)]
+
+
+def test_a_pipe_is_read_once_and_whole(tmp_path: Path, lake: Path) -> None:
+    file = write(tmp_path / "e.jsonl", [react(f"q{index}", "a") for index in range(3)])
+    reading, writing = os.pipe()
+    os.write(writing, file.read_bytes())
+    os.close(writing)
+    options = ["--format", "react-text", "--dataset", "d", "--lake", str(lake)]
+    assert run(["import", f"/dev/fd/{reading}", *options]) == 0
+    os.close(reading)
+    assert open_lake(lake).sql("SELECT count(*) FROM trajectories").fetchall() == [(3,)]

@@ -280,6 +280,8 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(fill: Fill, judge: Judge)
         (["factual", "--model", "openai:tiny", "--limit", "0"], "--limit must be at least 1"),
         (["factual", "--model", "openai:tiny", "--max-cost", "1"], "--price-in and --price-out"),
         (["factual", "--model", "openai:tiny", "--where", "wrong"], "wrong"),
+        (["factual", "--model", "openai:tiny", "--where", "final_answer::int = 5"], "'final_answer::int = 5' does not"),
+        (["factual", "--model", "openai:tiny", "--where", "final_answer::int = 5", "--dry-run"], "Conversion Error"),
         (["factual", "--model", "openai:tiny", "--selection", "none"], "none"),
         (["factual", "--model", "openai:tiny", "--rubric-file", "nowhere.md"], "nowhere.md"),
         (["factual", "--model", "openai:tiny"], "no schemas here"),

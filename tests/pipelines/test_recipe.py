@@ -64,12 +64,32 @@ def test_every_checked_in_recipe_parses(path: Path) -> None:
         (("by: actions", "by: actions, jaccard: 0.8, per_task: 0"), "line 4", "got 0"),
         (("per_task: 2", "per_task: 0"), "line 5", "got 0"),
         (("[n_steps, completion_tokens desc]", "[n_steps; drop]"), "line 5", "order_by"),
+        (("name: v1", "name: 2024-13-01"), "line 1", "'2024-13-01' is no value: month must be in 1..12"),
+        (
+            ('where: "correct and parse_errors = 0"', '{where: "false", where: "true"}'),
+            "line 3",
+            "where is given twice",
+        ),
+        (("  - within: curated", "  - within: curated\nsteps:\n  - within: other"), "line 12", "steps is given twice"),
+        (("by: actions", "by: actions, 'by': task"), "line 4", "by is given twice"),
         (("n: 10, ", ""), "line 7", "'sample.n' is missing"),
         (("small: 0.3", "small: 0.4"), "line 8", "must add up to 1, but add up to 1.1"),
         (("large: 0.7", "large: -1"), "line 8", "got -1"),
         (("per_value: 100", "at_most: 100"), "line 9", "unknown key 'balance.at_most'"),
         (("max_tokens: {n: 8192}", "max_tokens: 8192"), "line 10", "got 8192"),
         (("within: curated", "within: ''"), "line 11", "got ''"),
+        (("steps:\n", "step:\n"), "line 2", "unknown key 'step'; did you mean 'steps'?"),
+        (
+            ("by: actions", "by: actions, jacard: 0.8"),
+            "line 4",
+            "unknown key 'dedup.jacard'; did you mean 'jaccard'?",
+        ),
+        (("per_value: 100", "most: 1"), "line 9", "unknown key 'balance.most'; known are by, per_value, seed"),
+        (
+            ("max_tokens: {n: 8192}", "max_tokens: 8192"),
+            "line 10",
+            "max_tokens: expected a mapping such as {n: …}, got 8192",
+        ),
         (("within: curated", "use: [a.yaml]"), "line 11", "expected the path of a recipe, got ['a.yaml']"),
         (("within: curated", "use: nowhere.yaml"), "line 11", "there is no recipe nowhere.yaml"),
     ],
@@ -87,6 +107,18 @@ def test_a_mistake_is_named_with_its_line(change: tuple[str, str], place: str, f
 def test_what_is_no_recipe_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"r\.yaml"):
         parse_recipe(text, "r.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"], ids=["empty", "comment", "document"])
+def test_an_empty_recipe_is_told_in_words(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"r\.yaml: expected a mapping with `name` and `steps`, got nothing"):
+        parse_recipe(text, "r.yaml")
+
+
+def test_a_misspelt_setting_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text("epoch: 3\n")
+    with pytest.raises(RecipeError, match=r"line 1 of .*: unknown key 'epoch'; did you mean 'epochs'\?"):
+        load_yaml_as(TrainSettings, tmp_path / "train.yaml")
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

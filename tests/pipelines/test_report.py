@@ -255,3 +255,11 @@ def test_a_histogram_has_few_bins_of_a_round_width(usual: int) -> None:
     assert usual // width < BINS
     assert re.fullmatch("[125]0*", str(width))
     assert width == 1 or usual // (width // 2.5 if str(width)[0] == "5" else width // 2) >= BINS
+
+
+def test_a_directory_is_no_page_to_overwrite(fill: Fill, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = fill([episode("q")])
+    assert run(["report", "--out", str(tmp_path), "--lake", str(lake.path), "--overwrite"]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path} is a directory; name the page to write, such as {tmp_path / 'report.html'}" in said
+    assert "--overwrite" not in said

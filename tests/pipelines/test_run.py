@@ -201,6 +201,36 @@ def test_all_missing_inputs_are_named_at_once_and_nothing_runs(here: Path, runni
     assert "index (generate, line 7)" in said
 
 
+def test_files_that_only_late_stages_read_are_missed_at_once(here: Path, running: Running) -> None:
+    late = """\
+  - export: {selection: agents, out: sft, format: sft, model: tiny, templates: nowhere}
+  - train: {selection: agents, base: tiny, out: student, config: train.yaml, prompts: words}
+  - publish: {repo: me/it, model: student, about: about.md}
+"""
+    (here / "late.yaml").write_text(f"name: late\nlake: lake\nstages:\n{late}")
+    code, told = running("--dry-run", recipe="late.yaml")
+    assert (code, told["missing"]) == (2, ["nowhere", "train.yaml", "words", "about.md"])
+
+
+def test_the_adapter_that_a_stage_trains_is_not_missed(here: Path, running: Running) -> None:
+    stages = f"""\
+  - train: {{selection: agents, base: tiny, out: student}}
+  - evaluate: {{model: "hf:tiny", adapter: student, tasks: "{WORLD}"}}
+"""
+    (here / "train.yaml").write_text(f"name: train\nstages:\n{stages}")
+    code, told = running("--dry-run", recipe="train.yaml")
+    assert (code, told["missing"], told["stages"][1]["forecast"]) == (0, [], None)
+
+
+def test_a_home_directory_is_meant_as_in_a_shell(here: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "home"))
+    stages = "  - generate: {tasks: ~nosuchuser/x}\n  - export: {selection: a, templates: ~/mine, out: ~/out}\n"
+    (here / "home.yaml").write_text(f"name: home\nstages:\n{stages}")
+    code, told = running("--dry-run", recipe="home.yaml")
+    assert (code, told["missing"]) == (2, ["~nosuchuser/x", str(here / "home" / "mine")])
+    assert f"--out {here / 'home' / 'out'}" in told["stages"][1]["command"]
+
+
 def test_a_dry_run_writes_nothing_and_adds_up_what_generating_takes(
     here: Path, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +308,12 @@ def test_inputs_and_outputs_are_options_of_their_commands() -> None:
         for command, keys in table.items():
             assert command in stage_names()
             assert set(keys) <= set(options_of(command))
+
+
+def test_every_option_that_is_a_path_is_an_input_or_an_output() -> None:
+    for command in stage_names():
+        paths = {key for key, argument in options_of(command).items() if "Path" in str(argument.hint)}
+        assert paths <= {*INPUTS.get(command, ()), *MADE.get(command, ())}, command
 
 
 def test_the_papers_recipe_foresees_its_three_thousand_questions(here: Path, running: Running) -> None:

@@ -82,6 +82,22 @@ def test_grade_answers_each_line_in_order(monkeypatch: pytest.MonkeyPatch, capsy
     assert rows[0] == {"correct": True, "em": 1.0, "f1": 1.0}
 
 
+@pytest.mark.parametrize("domain", ["fact", "math"])
+def test_grade_takes_numbers_exactly_and_as_a_person_writes_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], domain: str
+) -> None:
+    long = 10**20
+    pairs = [
+        {"prediction": long + 1, "answers": [str(long + 1)]},
+        {"prediction": long + 1, "answers": [long + 2]},
+        {"prediction": 3.0, "answers": ["3"]},
+        {"prediction": "561161.7", "answers": [561161.7000000001]},
+    ]
+    assert grade(monkeypatch, "\n".join(map(json.dumps, pairs)), "--domain", domain, "--workers", "1") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["correct"] for row in rows] == [True, False, True, True]
+
+
 def test_grade_compares_mathematics(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [
         {"prediction": r"\boxed{(-\infty, 2]}", "answers": [r"(-\infty,2]"]},
@@ -96,7 +112,8 @@ def test_grade_compares_mathematics(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.mark.parametrize(
     ("line", "finding"),
     [
-        ("{", "not JSON"),
+        ("{", "expected JSON, column 2"),
+        ('{"prediction": NaN, "answers": [1]}', "NaN is not JSON"),
         ("[]", '"prediction"'),
         ('{"answers": ["a"]}', '"prediction"'),
         ('{"prediction": "a"}', "at least one gold answer"),

@@ -5,6 +5,7 @@ import pytest
 from episodes import Fill, episode
 
 import toolkit
+from toolkit.errors import InputError
 
 
 def test_the_exported_names_are_these() -> None:
@@ -28,3 +29,8 @@ def test_importing_the_package_loads_nothing_else() -> None:
 def test_times_come_out_as_python_values(fill: Fill) -> None:
     lake = fill([episode("q", reward=1.0)])
     assert lake.sql("SELECT scored_at FROM scores").fetchall()[0][0].tzinfo is not None
+
+
+def test_an_unknown_shape_is_answered_with_the_known_ones(fill: Fill) -> None:
+    with pytest.raises(InputError, match="no shape 'nope'; the shapes are trl, openai, nested"):
+        fill([episode("q")]).selection("v1", shape="nope")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from schemas import Selection
-from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath, check_rows
 from toolkit.cli.output import note, print_json, print_table
 from toolkit.errors import InputError
 from toolkit.lake.lake import Lake, open_lake
@@ -47,6 +47,7 @@ def diff_command(
         rows: Rows to print; --json prints all.
         json: Print one JSON document.
     """
+    check_rows(rows)
     if left.startswith(HUB) or right.startswith(HUB):
         _diff_contents(left, right, lake, rows, json)
     else:
@@ -116,7 +117,7 @@ def _note_rest(count: int) -> None:
 
 def _find(lake: Lake, text: str) -> tuple[Snapshot, Selection]:
     name, _, commit = text.partition("@")
-    if commit and not commit.isdigit():
+    if commit and not commit.isdecimal():
         raise InputError(f"expected NAME or NAME@COMMIT with a number, got {text!r}")
     snapshot = lake.snapshot(int(commit) if commit else None)
     return snapshot, find_selection(snapshot, name)

@@ -17,6 +17,7 @@ from toolkit.lake.check import Finding, check
 from toolkit.lake.lake import open_lake
 
 DISTRIBUTION = "trajectory-toolkit"
+_APART = {"vllm": " in an environment of its own"}
 
 
 def doctor_command(
@@ -78,7 +79,9 @@ def _extras() -> list[dict[str, object]]:
             "extra": row["extra"],
             "installed": not row["missing"],
             "missing": ", ".join(row["missing"]),
-            "install": f"pip install '{DISTRIBUTION}[{row['extra']}]'" if row["missing"] else "",
+            "install": f"pip install '{DISTRIBUTION}[{row['extra']}]'{_APART.get(str(row['extra']), '')}"
+            if row["missing"]
+            else "",
         }
         for row in found
     ]

@@ -44,11 +44,18 @@ def compact_command(
         print_json({name: getattr(done, name) for name in done.__slots__})
         return
     if done.commit is None:
-        note("nothing to do: the lake has fewer than two segments")
+        note(f"nothing to do: {_why_not(done.segments_before, target_mb)}")
         return
     rows = [["segments", done.segments_before, done.segments_after], ["bytes", done.bytes_before, done.bytes_after]]
     print_table(["", "before", "after"], rows, title=f"commit {done.commit}")
     note("the old files stay for --at; `toolkit vacuum --history` removes them when they are an hour old")
+
+
+def _why_not(segments: int, target_mb: int) -> str:
+    """Why a lake of so many segments stays as it is."""
+    if segments < 2:
+        return "the lake has fewer than two segments"
+    return f"the {segments:,} segments are as few as --target-mb {target_mb} allows, and sorted"
 
 
 def vacuum_command(

@@ -6,6 +6,7 @@ own module. Exit codes: 0 done, 1 a run that failed, 2 wrong input.
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 GARBAGE_OBJECTS = 50_000
 """New objects between two collections."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What writing says without naming the file."""
 
 
 class Command(NamedTuple):
@@ -94,6 +97,17 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of our output (head, less) has seen enough.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # Only of files: what a network or a process says is the business of whoever talks to it.
+        if error.filename is None and error.errno not in _DISK_FULL:
+            raise
+        return _say(_refused_by_disk(error), 1)
+
+
+def _refused_by_disk(error: OSError) -> str:
+    """What the file system says, and about which file, as far as it tells."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -128,6 +142,8 @@ def command_app(name: str) -> App:
     """The parser of one command of the table: `app([name, …])` runs it, `app[name]` knows its options."""
     from cyclopts import App
 
+    from toolkit.cli.output import PipedConsole
+
     app = App(
         name="toolkit",
         help_format="plaintext",
@@ -135,6 +151,7 @@ def command_app(name: str) -> App:
         print_error=False,
         result_action="return_value",
         suppress_keyboard_interrupt=False,
+        console=PipedConsole(),
     )
     app.command(COMMANDS[name].target, name=name)
     return app

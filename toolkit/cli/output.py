@@ -10,7 +10,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +30,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -40,9 +41,23 @@ BAR_COLUMNS = 75
 """Columns that a progress bar takes beside its label and message, at most."""
 PIPED_WIDTH = 140
 """Columns where output goes to a file or a pipe, which have no width of their own."""
+_NARROW = 9
+"""Characters that a column of a table needs at least, to be read."""
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class PipedConsole(Console):
+    """Rich's own ends the process with 1 when the reader of its output (head, less) has seen enough."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `toolkit.cli.main`, which ends the command with 0."""
+        try:
+            super().on_broken_pipe()  # so that what is still to be printed goes nowhere
+        except SystemExit:
+            raise BrokenPipeError from None
+
+
+console = PipedConsole(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+errors = PipedConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def clean(text: str) -> str:
@@ -66,18 +81,40 @@ def print_json(value: object) -> None:
     sys.stdout.write(text.decode() + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """A table on standard output; numbers are right-aligned."""
+def _in_words(column: str) -> str:
+    return column.replace("_", " ")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    names: Callable[[str], str] = _in_words,
+) -> None:
+    """A table on standard output; numbers are right-aligned, `names` makes headings of columns."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
     rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
-        table.add_column(
-            plain(column.replace("_", " ")), justify="right" if numbers and rows else "left", overflow="fold"
-        )
+        table.add_column(plain(names(column)), justify="right" if numbers and rows else "left", overflow="fold")
     for row in rows:
         table.add_row(*(plain(_cell(value)) for value in row))
     console.print(table)
+
+
+def print_relation(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table whose columns keep the names that SQL knows; too many columns for the width are listed row by row."""
+    if len(columns) * _NARROW <= console.width or not rows:
+        print_table(columns, rows, names=str)
+        return
+    for number, row in enumerate(rows, start=1):
+        fields = Table.grid(padding=(0, 2))
+        fields.add_column(style="bold", no_wrap=True)
+        fields.add_column(overflow="fold")
+        for column, value in zip(columns, row, strict=True):
+            fields.add_row(plain(column), plain(_cell(value)))
+        console.print(Rule(f"row {number}", align="left"), fields)
 
 
 def _cell(value: object) -> str:

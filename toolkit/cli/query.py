@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import duckdb
 from cyclopts import Parameter
 
-from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
-from toolkit.cli.output import note, print_json, print_table
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath, check_rows
+from toolkit.cli.output import note, print_json, print_relation
 from toolkit.errors import QueryError
 from toolkit.lake.lake import open_lake
 
@@ -26,7 +26,8 @@ def query_command(
 
     Tables: docs/data-dictionary.md, and the view trajectories_scored (trajectories with question,
     answers, correct, em, f1, reward), evaluations, evaluated (their rollouts), and contamination (what
-    `decontaminate` found). raw.TABLE shows superseded rows too.
+    `decontaminate` found). raw.TABLE shows superseded rows too. Of columns with one name, a, the later are called
+    a_1, a_2, and so on.
 
     Args:
         sql: The SELECT statement.
@@ -35,14 +36,27 @@ def query_command(
         rows: Rows to print as a table.
         json: Print a JSON array of row objects.
     """
+    check_rows(rows)
     relation = open_lake(lake).sql(sql, at=at)
-    try:
-        found = (relation if json else relation.limit(rows + 1)).to_arrow_table().to_pylist()
-    except duckdb.Error as error:
-        raise QueryError(str(error)) from error
+    # As DuckDB itself calls them where a query stands in another's FROM.
+    columns = relation.project("*").columns
+    found = _rows(relation if json else relation.limit(rows + 1), columns)
     if json:
         print_json(found)
         return
-    print_table(relation.columns, [list(row.values()) for row in found[:rows]])
+    print_relation(columns, [list(row.values()) for row in found[:rows]])
     if len(found) > rows:
         note(f"only the first {rows} rows are shown; --rows or --json show more")
+
+
+def _rows(relation: duckdb.DuckDBPyRelation, columns: list[str]) -> list[dict[str, Any]]:
+    """The rows of `relation` as objects, whose keys are `columns`."""
+    try:
+        found: list[dict[str, Any]] = relation.to_arrow_table().rename_columns(columns).to_pylist()
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+    except (OverflowError, ValueError) as error:
+        raise QueryError(
+            f"a value cannot be shown: {error}; dates go up to the year 9999, cast others with ::VARCHAR"
+        ) from error
+    return found

@@ -8,7 +8,7 @@ format in the middle of the file is an error of that record, not a misreading.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,7 +62,8 @@ def detect(records: Iterable[Record], *, path: Path | None = None, sample: int =
     votes: Counter[str] = Counter()
     reasons: dict[str, str] = {}
     seen = 0
-    for record in islice((record.value for record in records if record.value is not None), sample):
+    unread: list[Record] = []
+    for record in islice(_readable(records, unread), sample):
         seen += 1
         found = claims(list(FORMATS.values()), record)
         for known, claim in found:
@@ -71,7 +72,7 @@ def detect(records: Iterable[Record], *, path: Path | None = None, sample: int =
                 reasons.setdefault(known.name, claim.because)
     choose = f"say which it is with --format, one of {', '.join(FORMATS)}"
     if not seen:
-        raise InputError(f"{where}no record could be read")
+        raise InputError(f"{where}no record could be read{_first(unread)}")
     if not votes:
         raise InputError(f"{where}no known format fits the first {seen} records; {choose}")
     (best, most), *others = votes.most_common()
@@ -80,6 +81,20 @@ def detect(records: Iterable[Record], *, path: Path | None = None, sample: int =
         raise InputError(f"{where}several formats fit {most} of the first {seen} records each: {tied}; {choose}")
     because = f"{reasons[best]} ({most} of the first {seen} records)"
     return Detection(FORMATS[best], because, tuple(name for name, _ in others))
+
+
+def _readable(records: Iterable[Record], unread: list[Record]) -> Iterator[dict[str, object]]:
+    """The values of `records`; the first that cannot be read is put into `unread`."""
+    for record in records:
+        if record.value is not None:
+            yield record.value
+        elif not unread:
+            unread.append(record)
+
+
+def _first(unread: list[Record]) -> str:
+    """Place and reason of the first record that could not be read; empty where there was none at all."""
+    return "".join(f"; {each.unit} {each.position}: {each.error.reason}" for each in unread[:1] if each.error)
 
 
 def parse_checked(chosen: TrajectoryFormat, record: dict[str, object], *, insist: bool = False) -> ParsedTrajectory:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,17 @@ _JSONL = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _EXPECTED = "JSON lines, a JSON array of objects, a JSON object, or Parquet"
 
 Unit = Literal["line", "record"]
+
+
+def file_name(path: Path) -> str:
+    """The name of a file as text that can be stored: what is not UTF-8 in it is replaced."""
+    return os.fsencode(path.name).decode(errors="replace")
+
+
+def dataset_name(path: Path) -> str:
+    """What a file's records are called if nobody says: its name up to the first full stop, or `.hid.jsonl` as it is."""
+    name = file_name(path)
+    return name.split(".")[0] or name
 
 
 @dataclass(frozen=True, slots=True)

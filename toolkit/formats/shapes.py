@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from schemas.arrow import arrow_schema
-from toolkit.errors import RecordError
+from toolkit.errors import InputError, RecordError
 from toolkit.formats.messages import TOOL_CALL_DIALECT, Message, to_messages
 from toolkit.lake.records import TrajectoryRecord
 
@@ -127,6 +127,17 @@ SHAPES: dict[str, Shape] = {
     "openai": Shape(_openai_row, _openai_schema, jsonl=True, parquet=False),
     "nested": Shape(_nested_row, _nested_schema, jsonl=False, parquet=True),
 }
+
+
+def find_shape(name: str) -> Shape:
+    """The shape called `name`.
+
+    Raises:
+        InputError: there is none; the message names those that exist.
+    """
+    if name not in SHAPES:
+        raise InputError(f"there is no shape {name!r}; the shapes are {', '.join(SHAPES)}")
+    return SHAPES[name]
 
 
 def has_tools(connection: duckdb.DuckDBPyConnection, selection_id: str) -> bool:

@@ -25,6 +25,11 @@ Kind = Literal["dataset", "model"]
 BUSY_TRIES = 4
 BUSY_WAIT_S = 1.0
 """First wait after a 409 (another commit is being made); doubled each time."""
+_KEPT = {
+    "committed to": "; what was uploaded whole is not sent again",
+    "read": "; what was fetched whole is not fetched again",
+}
+"""What the same command need not do again after the connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +157,7 @@ class Repository:
         except HfHubHTTPError as error:
             raise self._refused(done, error.response.status_code, error) from error
         except (httpx2.HTTPError, ConnectionError, LocalEntryNotFoundError) as error:
-            raise RunError(
-                f"{self.repo_id} could not be {done}: {_brief(error)}; what was uploaded whole is not sent again"
-            ) from error
+            raise RunError(f"{self.repo_id} could not be {done}: {_brief(error)}{_KEPT.get(done, '')}") from error
         except (ValueError, RuntimeError) as error:
             # The client wraps what broke an upload, and refuses a card whose header does not validate.
             raise self._unwrapped(done, error) from error
@@ -165,8 +168,7 @@ class Repository:
         cause = error.__cause__
         if isinstance(cause, HfHubHTTPError):
             return self._refused(done, cause.response.status_code, cause)
-        reason = _brief(cause or error)
-        return RunError(f"{self.repo_id} could not be {done}: {reason}; what was uploaded whole is not sent again")
+        return RunError(f"{self.repo_id} could not be {done}: {_brief(cause or error)}{_KEPT.get(done, '')}")
 
     def _refused(self, done: str, status: int, error: Exception) -> Exception:
         place = f"{self.repo_id} could not be {done}"

@@ -24,6 +24,7 @@ from toolkit.lake.lake import Lake
 from toolkit.lake.layout import SEGMENT_NAME, TEMPORARY_NAME, TOP_NAMES
 from toolkit.lake.segments import WRITING, is_being_written
 
+LOST = "is no directory any more, although every lake has one of that name"
 _STALE_S = 60.0
 _CUT_OFF = "was never committed: its writer was cut off"
 
@@ -40,6 +41,8 @@ class Finding:
 
 def check(lake: Lake, *, progress: Callable[[int, int], None] = lambda done, total: None) -> list[Finding]:
     """All findings, damage first; `progress` gets the number of segments checked and to check."""
+    if lost := lost_directories(lake):
+        return [Finding("damage", path, LOST) for path in lost]
     findings = [Finding("foreign", path, "is not part of a lake") for path in _strangers(lake)]
     history, torn = _history(lake)
     findings += torn
@@ -128,6 +131,11 @@ def _content_damage(path: Path, table: str, entry: SegmentTable) -> str | None:
     if not parquet.schema_arrow.equals(arrow_schema(table)):
         return f"has another schema than table {table} of this format"
     return None
+
+
+def lost_directories(lake: Lake) -> list[Path]:
+    """Directories that are made with a lake and are gone; without them nothing else can be said of it."""
+    return [path for path in (lake.layout.commits, lake.layout.segments) if not path.is_dir()]
 
 
 def abandoned_segments(lake: Lake) -> list[Path]:

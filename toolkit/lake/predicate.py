@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,23 @@ def parse_predicate(connection: duckdb.DuckDBPyConnection, text: str, view: str)
         raise QueryError(f"the predicate {text!r} gives {kind}, expected BOOLEAN")
     columns = tuple(column for column in known if column in mentioned)
     return Predicate(text, view, tuple(parts), columns)
+
+
+@contextmanager
+def evaluating(text: str | None) -> Iterator[None]:
+    """A block in which a query with the predicate `text` runs; None: with none.
+
+    What fits the columns may still meet a value that it cannot take, such as a word that is to be a number.
+
+    Raises:
+        QueryError: the query failed; the message quotes the predicate.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if text is None:
+            raise
+        raise QueryError(f"the predicate {text!r} does not run: {error}") from error
 
 
 def _single_where(tree: dict[str, Any], view: str) -> object:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas import TABLES
-from toolkit.errors import LakeError
-from toolkit.lake.check import abandoned_segments, age_s, temporary_files
+from toolkit.errors import LakeDamagedError, LakeError
+from toolkit.lake.check import LOST, abandoned_segments, age_s, lost_directories, temporary_files
 from toolkit.lake.lake import Lake
+from toolkit.lake.literal import literal
 from toolkit.lake.segments import WRITING
 
 OLDER_THAN_S = 3600.0
@@ -41,7 +42,10 @@ def vacuum(lake: Lake, *, older_than_s: float = OLDER_THAN_S, history: bool = Fa
 
     Raises:
         LakeError: a file cannot be removed.
+        LakeDamagedError: the log or the segments are gone, so that nobody knows what is needed.
     """
+    if lost := lost_directories(lake):
+        raise LakeDamagedError(f"{lost[0]} {LOST}; nothing was removed")
     leftovers = [path for path in abandoned_segments(lake) if age_s(path) >= older_than_s]
     leftovers += temporary_files(lake, older_than_s=older_than_s)
     superseded = _superseded(lake, older_than_s) if history else []
@@ -58,7 +62,9 @@ def vacuum(lake: Lake, *, older_than_s: float = OLDER_THAN_S, history: bool = Fa
 
 def _superseded(lake: Lake, older_than_s: float) -> list[Path]:
     needed = set(lake.snapshot().segments)
-    for (commit,) in lake.sql("SELECT DISTINCT input_commit FROM selections").fetchall():
+    # A selection older than its lake was pulled: its commit is a number of the lake that it was made in.
+    made_here = f"created_at >= {literal(lake.identity.created_at.isoformat())}::TIMESTAMPTZ"
+    for (commit,) in lake.sql(f"SELECT DISTINCT input_commit FROM selections WHERE {made_here}").fetchall():
         needed |= set(lake.snapshot(commit).segments)
     until = time.time() - older_than_s
     removed = {name for commit in lake.log.history() if commit.at.timestamp() <= until for name in commit.removed}

@@ -2,5 +2,5 @@
 
 recorded_tools  tools that answer what they answered then
 chance          what a program says that may come out otherwise each time
-again           one step, run again and judged
+verification    one step, run again and judged
 """

@@ -84,8 +84,8 @@ def _fetch(name: str) -> Path:
         return Path(snapshot_download(name, ignore_patterns=_UNUSED))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"the embedder {name!r} is neither `minilm`, nor a directory, nor a model that could be had from the "
-            f"Hugging Face Hub: {error}"
+            f"the embedder {name!r} is neither `minilm` nor `lexical`, nor a directory, nor a model that could be had "
+            f"from the Hugging Face Hub: {error}"
         ) from error
 
 

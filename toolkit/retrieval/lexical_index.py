@@ -1,7 +1,7 @@
 """An index of words: the passages on disk, and a table of their words made when they are first searched.
 
 Made in a second where embedding takes minutes, and it finds what is called by its name. Invariant: as for
-every index: it is complete or it says nothing of itself, and it answers for one corpus only.
+every index: it is complete or says that it is not, and it answers for one corpus only.
 """
 
 from __future__ import annotations
@@ -37,18 +37,29 @@ _BATCH = 10_000
 
 
 def build_lexical(directory: Path, corpus: Corpus) -> IndexInfo:
-    """Make the index of `corpus` in `directory`; one that is there already is left as it is.
+    """Make the index of `corpus` in `directory`; a complete one is left as it is, one that was cut off is made anew.
 
     Raises:
         InputError: the directory holds something else, another corpus, or an index with an embedder.
     """
     check_directory(directory, IDENTITY)
     directory.mkdir(parents=True, exist_ok=True)
+    info = IndexInfo(
+        format=FORMAT,
+        complete=False,
+        corpus=CorpusInfo(name=corpus.name, digest=corpus.digest, n_passages=corpus.n_passages),
+        embedder_source=LEXICAL,
+        embedder=IDENTITY,
+    )
     with lock(directory):
         if (directory / INFO_FILE).exists():
-            found = read_info(directory)
-            check_corpus(directory, found, corpus)
-            return found
+            info = read_info(directory)
+            check_corpus(directory, info, corpus)
+            if info.complete:
+                return info
+        else:
+            # First of all: by this the next call knows what a kill has left.
+            write_info(directory, info)
         building = directory / f".{PASSAGES_FILE}.tmp"
         passages = corpus.passages()
         with pq.ParquetWriter(building, SCHEMA, compression="zstd") as table:
@@ -56,13 +67,7 @@ def build_lexical(directory: Path, corpus: Corpus) -> IndexInfo:
                 table.write_table(pa.Table.from_pylist([_row(passage) for passage in batch], schema=SCHEMA))
         sync_file(building)
         building.replace(directory / PASSAGES_FILE)
-        info = IndexInfo(
-            format=FORMAT,
-            complete=True,
-            corpus=CorpusInfo(name=corpus.name, digest=corpus.digest, n_passages=corpus.n_passages),
-            embedder_source=LEXICAL,
-            embedder=IDENTITY,
-        )
+        info = info.model_copy(update={"complete": True})
         write_info(directory, info)
         return info
 

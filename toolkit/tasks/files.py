@@ -28,7 +28,7 @@ from schemas import Domain, Task
 from schemas.identity import derive_id
 from toolkit.errors import InputError, RecordError
 from toolkit.formats.json_values import describe, json_text
-from toolkit.formats.records import iter_records
+from toolkit.formats.records import dataset_name, iter_records
 from toolkit.tasks import fields
 from toolkit.tasks.csv_rows import SEPARATORS, iter_csv
 from toolkit.tasks.multihop import FIELDS, annotation_of
@@ -190,7 +190,7 @@ class _Reader:
 
 def _parts(path: Path) -> tuple[str, str | None]:
     """Names of dataset and split as the file's name says them: `hotpotqa_train.json` is (hotpotqa, train)."""
-    stem = path.name.split(".")[0] or path.name
+    stem = dataset_name(path)
     name, _, last = stem.rpartition("_")
     return (name, last) if name and last in _SPLITS else (stem, None)
 

@@ -153,9 +153,7 @@ class OracleTeacher:
 
 def _known(task: Task) -> _Known:
     if task.plan is None:
-        raise InputError(
-            f"the oracle needs a plan, and the question {task.question!r} has none; name another --teacher"
-        )
+        raise InputError(f"the oracle needs a plan, and the question {task.question!r} has none; name another model")
     return _Known(task.task_id, Plan.model_validate_json(task.plan))
 
 

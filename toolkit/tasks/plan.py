@@ -19,7 +19,6 @@ verbatim in the passage called `title`, inside `sentence` where that is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -130,15 +129,6 @@ class Plan(BaseModel):
 def references(text: str) -> list[int]:
     """The numbers n of all `#n` in `text`, in order of appearance."""
     return [int(number) for number in _REFERENCE.findall(text)] if "#" in text else []
-
-
-def resolve(text: str, results: Sequence[str]) -> str:
-    """`text` with every `#n` replaced by `results[n - 1]`.
-
-    Raises:
-        IndexError: a reference has no result yet.
-    """
-    return _REFERENCE.sub(lambda match: results[int(match[1]) - 1], text)
 
 
 def stands_in(value: str, text: str) -> bool:

@@ -5,6 +5,7 @@ Invariant: the answer to a wrong text lists what there is.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -50,7 +51,8 @@ def open_tasks(
         if dataset or split or domain:
             raise InputError(f"{spec}: dataset, split and domain are given by the generator; leave them out")
         return _minipedia(spec, limit)
-    path = Path(spec).expanduser()
+    # Not by `Path.expanduser`, which raises where there is no such user: it is a path that is not there.
+    path = Path(os.path.expanduser(spec))
     if path.exists() and not path.is_dir():
         from toolkit.tasks.files import load_tasks
 

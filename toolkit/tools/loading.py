@@ -47,7 +47,9 @@ def load_tools(path: str | Path) -> dict[str, Tool]:
 def _run(path: Path) -> ModuleType:
     # Not the bare file name, which could be that of an installed package or of another tools file.
     name = f"_tools_of_{path.stem}_{zlib.crc32(bytes(path.resolve())):08x}"
-    spec = spec_from_file_location(name, path)
+    # As tracebacks will name it.
+    file = path.absolute()
+    spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise InputError(f"{path}: expected a Python file, its name must end with .py")
     module = module_from_spec(spec)
@@ -58,7 +60,7 @@ def _run(path: Path) -> ModuleType:
     # The user's file may raise anything while it is imported.
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"{path}, {_place(error, path)}: {_message(error)}") from error
+        raise InputError(f"{path}, {_place(error, file)}: {_message(error)}") from error
     return module
 
 
@@ -72,10 +74,10 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(entry)
 
 
-def _place(error: Exception, path: Path) -> str:
-    if isinstance(error, SyntaxError) and error.filename == str(path):
+def _place(error: Exception, file: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename == str(file):
         return f"line {error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f"line {lines[-1]}" if lines else "before its first line"
 
 

@@ -15,8 +15,6 @@ from toolkit.lake.lake import open_lake
 from toolkit.recipe_text import explain, load_yaml_as, most_telling
 from trainers.sft.settings import TrainSettings
 
-Switch = Annotated[bool | None, Parameter(help="See the settings.")]
-
 
 def train_command(
     *,
@@ -142,7 +140,7 @@ def resolve(config: Path | None, given: dict[str, Any]) -> TrainSettings:
     try:
         return TrainSettings.model_validate({**settings.model_dump(), **chosen})
     except ValidationError as error:
-        raise RecipeError(f"--{explain(most_telling(error)).replace('_', '-')}") from error
+        raise RecipeError(f"--{explain(most_telling(error), TrainSettings).replace('_', '-')}") from error
 
 
 def _merge_again(out: Path, base: str, settings: TrainSettings, tokenizer: Any, json: bool) -> None:

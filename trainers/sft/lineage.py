@@ -226,7 +226,7 @@ def _record(
     local = LocalModel(base, out) if is_adapter else LocalModel(str(out))
     data = {name: value for name, value in result.plan.as_json().items() if isinstance(value, int)}
     model = Model(
-        model_id=derive_id("model", local.name, local.revision, None),
+        model_id=local.model_id,
         name=local.name,
         base=tokenizer_name(base),
         revision=local.revision,

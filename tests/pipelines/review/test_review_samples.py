@@ -68,6 +68,12 @@ def test_a_predicate_narrows_every_kind_of_sample(fill: Fill) -> None:
     assert sample(lake, by="errors", where="question = 'two' or false") == ["two"]
 
 
+def test_a_predicate_that_meets_a_value_it_cannot_take_is_quoted(fill: Fill) -> None:
+    lake = fill([episode("one", "seven"), episode("two", "5")])
+    with pytest.raises(QueryError, match=r"predicate 'cast\(final_answer as int\) = 5' does not run: .*'seven'"):
+        sample(lake, where="cast(final_answer as int) = 5")
+
+
 @pytest.mark.parametrize(
     ("options", "finding"),
     [

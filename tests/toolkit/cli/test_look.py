@@ -1,4 +1,6 @@
 import json
+import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from pipelines.filter import filter_lake
 from pipelines.recipe import parse_recipe
 from toolkit.api import Lake
 from toolkit.cli.main import run
+from toolkit.cli.output import PIPED_WIDTH
 
 
 def select(lake: Lake, step: str, name: str = "v1") -> None:
@@ -52,6 +55,9 @@ def test_why_in_words_says_the_same(fill: Fill, capsys: pytest.CaptureFixture[st
         (["why", "a", "--selection", "v2"], "there are v1"),
         (["diff", "v1", "v1@x"], "NAME@COMMIT"),
         (["diff", "v1", "v1@99"], "no commit 99"),
+        (["diff", "v1@²", "v1"], "NAME@COMMIT"),
+        (["diff", "v1", "v1", "--rows", "-5"], "--rows must be at least 1, got -5"),
+        (["query", "SELECT 1", "--rows", "-5"], "--rows must be at least 1, got -5"),
         (["stats", "--selection", "nope"], "there are v1"),
         (["vacuum", "--older-than", "soon"], "--older-than"),
         (["compact", "--target-mb", "0"], "at least 1"),
@@ -135,6 +141,19 @@ def test_trajectory_text_cannot_drive_the_terminal(
         assert "[bold]Who?[/bold]" in printed
 
 
+def test_columns_keep_the_names_that_sql_knows_and_too_many_are_listed_row_by_row(
+    fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = fill([episode("Who?")])
+    assert run(["query", "SELECT trajectory_id, n_steps FROM trajectories", "--lake", str(lake.path)]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["trajectory_id", "n_steps"]
+    assert run(["query", "SELECT * FROM trajectories_scored", "--lake", str(lake.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("row 1 ")
+    assert ["question", "Who?"] in [line.split() for line in lines]
+    assert max(map(len, lines)) <= PIPED_WIDTH
+
+
 def test_show_gives_all_rows_to_machines(fill: Fill, capsys: pytest.CaptureFixture[str]) -> None:
     lake = fill([episode("q", reward=1.0)])
     found = said(capsys, lake, "show", ids(lake)[0])
@@ -151,3 +170,30 @@ def test_doctor_finds_the_installation_whole_and_names_damage(fill: Fill, capsys
     victim.write_bytes(victim.read_bytes()[:-1])
     assert run(["doctor", "--lake", str(lake.path)]) == 1
     assert str(victim) in capsys.readouterr().err
+
+
+def test_compact_says_truly_why_there_is_nothing_to_do(fill: Fill, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = fill([episode("one")])
+    compacting = ["compact", "--lake", str(lake.path)]
+    assert run(compacting) == 0
+    assert "fewer than two segments" in capsys.readouterr().err
+    for index in range(8):
+        fill([episode(f"{index} {random.Random(index).randbytes(100_000).hex()}")], start=index + 2)
+    assert run([*compacting, "--target-mb", "1"]) == 0
+    assert "commit" in capsys.readouterr().out
+    assert run([*compacting, "--target-mb", "1"]) == 0
+    said = capsys.readouterr().err
+    assert "fewer than two" not in said
+    assert f"the {len(lake.snapshot().segments)} segments are as few as --target-mb 1 allows, and sorted" in said
+
+
+@pytest.mark.parametrize("name", ["segments", "commits"])
+def test_a_lake_without_one_of_its_directories_is_damaged_for_doctor_and_vacuum(
+    fill: Fill, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    lake = fill([episode("q")])
+    shutil.rmtree(lake.path / name)
+    assert run(["doctor", "--lake", str(lake.path)]) == 1
+    assert f"damage: {lake.path / name} is no directory any more" in capsys.readouterr().err
+    assert run(["vacuum", "--lake", str(lake.path)]) == 1
+    assert f"error: {lake.path / name} is no directory any more" in capsys.readouterr().err

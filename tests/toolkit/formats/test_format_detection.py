@@ -123,6 +123,28 @@ def test_nothing_to_go_by_is_an_error(records: list[dict[str, object] | None], m
         detect(numbered(*records))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "finding"),
+    [
+        ("broken.jsonl", b'{"a": 1,}\n[2]\n', "line 1: "),
+        ("bytes.parquet", b"\x00\x9c\xff\n\x01", "line 1: "),
+        ("plain.jsonl.gz", b"not zipped\n", "line 1: "),
+        ("cut.json", b'[{"a": 1}, {"a"', "record 1: "),
+    ],
+    ids=["lines", "bytes", "gzip", "document"],
+)
+def test_a_file_without_a_readable_record_says_where_and_why_the_first_is_not(
+    tmp_path: Path, name: str, content: bytes, finding: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    first = next(record.error for record in iter_records(path))
+    assert first
+    with pytest.raises(InputError) as caught:
+        detect(iter_records(path), path=path)
+    assert str(caught.value) == f"{path}: no record could be read; {finding}{first.reason}"
+
+
 def test_no_known_format_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="--format, one of react-text, openai-chat, smolagents"):
         detect(numbered(UNKNOWN))

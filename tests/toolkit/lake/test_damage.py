@@ -173,3 +173,13 @@ def test_a_missing_lake_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no lake at .*; `toolkit import FILE --lake"):
         open_lake(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["segments", "commits"])
+def test_a_lost_directory_is_a_finding_and_vacuum_removes_nothing(lake: Lake, name: str) -> None:
+    shutil.rmtree(lake.path / name)
+    rest = sorted(lake.path.rglob("*"))
+    assert found(lake) == [("damage", lake.path / name)]
+    with pytest.raises(LakeDamagedError, match=f"{lake.path / name} is no directory any more"):
+        vacuum(lake, older_than_s=0, history=True)
+    assert sorted(lake.path.rglob("*")) == rest

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from lake_rows import START, an_id, rollout
+from lake_rows import an_id, rollout
 from processes import finish, running
 
 from schemas import Selection
@@ -121,25 +122,39 @@ def test_history_spares_what_was_superseded_a_moment_ago_because_readers_may_be_
     assert lake.snapshot().number == 4, "nothing was removed, so nothing is said in the log"
 
 
-def test_the_commit_that_a_selection_was_made_from_stays_readable(lake: Lake) -> None:
+def select(lake: Lake, *, input_commit: int, created_at: datetime) -> None:
     selection = Selection(
         name="v1",
         selection_id=an_id("selection"),
         recipe="{}",
-        input_commit=2,
+        input_commit=input_commit,
         n_input=2,
         n_kept=2,
         content_hash=an_id("content"),
-        created_at=START,
+        created_at=created_at,
     )
     with lake.write("filter v1") as batch:
         batch.add([selection])
+
+
+def test_the_commit_that_a_selection_was_made_from_stays_readable(lake: Lake) -> None:
+    select(lake, input_commit=2, created_at=datetime.now(UTC))
     compact(lake)
     done = vacuum(lake, older_than_s=0, history=True)
     assert len(done.superseded) == 2
     assert lake.sql("SELECT count(*) FROM trajectories", at=2).fetchall() == [(2,)]
     with pytest.raises(LakeDamagedError, match="out of reach"):
         lake.sql("SELECT 1", at=3)
+
+
+@pytest.mark.parametrize("commit", [2, 99])
+def test_a_selection_older_than_the_lake_was_pulled_and_its_commit_is_one_of_another_lake(
+    lake: Lake, commit: int
+) -> None:
+    select(lake, input_commit=commit, created_at=lake.identity.created_at - timedelta(days=1))
+    compact(lake)
+    assert len(vacuum(lake, older_than_s=0, history=True).superseded) == 4
+    assert lake.sql("SELECT count(*) FROM trajectories").fetchall() == [(3,)]
 
 
 def test_vacuum_after_vacuum_finds_nothing(lake: Lake) -> None:

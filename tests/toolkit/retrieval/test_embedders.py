@@ -104,3 +104,9 @@ def test_e5_without_its_library_says_how_to_install_it() -> None:
             load_embedder("intfloat/e5-base-v2")
     else:
         pytest.skip("sentence-transformers is installed")
+
+
+def test_a_name_of_no_embedder_is_answered_with_all_that_there_are() -> None:
+    pytest.importorskip("sentence_transformers", reason="needs sentence-transformers")
+    with pytest.raises(InputError, match="'no such name' is neither `minilm` nor `lexical`, nor a directory, nor"):
+        load_embedder("no such name")

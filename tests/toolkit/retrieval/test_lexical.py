@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -125,6 +127,40 @@ def test_an_index_of_words_is_made_once_and_holds_one_corpus(tmp_path: Path) -> 
     with pytest.raises(InputError, match="give each corpus an --index of its own"):
         build_lexical(tmp_path, corpus(*PASSAGES[1:]))
     assert asyncio.run(open_retriever(tmp_path).search(["Orla"], 1))[0][0].title == "Orla"
+
+
+KILLED_HALFWAY = """
+import os, sys
+from pathlib import Path
+from toolkit.contracts import Passage
+from toolkit.retrieval.corpus import survey
+from toolkit.retrieval.lexical_index import build_lexical
+reads = []
+def passages():
+    reads.append(True)
+    yield Passage("Orla", "Orla is a town.")
+    if len(reads) > 1:
+        os._exit(9)
+    yield Passage("Ven", "The Ven is a river.")
+build_lexical(Path(sys.argv[1]), survey("towns", passages))
+"""
+
+
+def test_an_index_of_words_that_was_cut_off_says_so_and_is_made_by_the_same_call(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED_HALFWAY, str(tmp_path / "index")], check=False)
+    assert done.returncode == 9
+    with pytest.raises(InputError, match="is not complete; run `toolkit index`"):
+        open_retriever(tmp_path / "index")
+    towns = corpus(Passage("Orla", "Orla is a town."), Passage("Ven", "The Ven is a river."))
+    assert build_lexical(tmp_path / "index", towns).complete
+    assert asyncio.run(open_retriever(tmp_path / "index").search(["Ven"], 1))[0][0].title == "Ven"
+
+
+def test_a_file_of_passages_that_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "passages.parquet").write_bytes(b"mine")
+    with pytest.raises(InputError, match="expected an index, an empty directory or nothing"):
+        build_lexical(tmp_path, corpus(*PASSAGES))
+    assert (tmp_path / "passages.parquet").read_bytes() == b"mine"
 
 
 def test_a_damaged_index_of_words_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,14 @@ def test_domain_is_stated_known_or_guessed_from_the_answers(tmp_path: Path, reco
 
 @pytest.mark.parametrize(
     ("file", "dataset", "split"),
-    [("quiz.jsonl", "quiz", None), ("pub_quiz_train.jsonl", "pub_quiz", "train"), ("train.jsonl", "train", None)],
+    [
+        ("quiz.jsonl", "quiz", None),
+        ("pub_quiz_train.jsonl", "pub_quiz", "train"),
+        ("train.jsonl", "train", None),
+        (".quiz.jsonl", ".quiz.jsonl", None),
+        (os.fsdecode(b"qu\xe9z_train.jsonl"), "qu\N{REPLACEMENT CHARACTER}z", "train"),
+    ],
+    ids=["stem", "split", "split alone", "hidden", "latin-1"],
 )
 def test_file_name_gives_the_names_that_nothing_else_gives(
     tmp_path: Path, file: str, dataset: str, split: str | None

@@ -35,6 +35,7 @@ def test_a_file_is_opened_by_its_path(tmp_path: Path) -> None:
     ("spec", "message"),
     [
         ("missing.jsonl", "missing.jsonl: no such file; expected one of"),
+        ("~nosuchuser/x", "~nosuchuser/x: no such file; expected one of"),
         ("minipeda:train", "no question source is called 'minipeda'; expected one of"),
         ("https://example.org/q.json", "no question source is called 'https'"),
         ("", "no text: a directory"),

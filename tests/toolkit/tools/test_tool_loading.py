@@ -118,3 +118,16 @@ def test_a_path_that_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_file_that_is_not_called_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"its name must end with \.py"):
         load_tools(written(tmp_path, "x = 1", "tools.txt"))
+
+
+@pytest.mark.parametrize("text", ["x = 1\n\ndef f(:\n", "x = 1\n\ny = x / 0\n"], ids=["syntax", "run"])
+@pytest.mark.parametrize("place", ["my_tools.py", "./my_tools.py", "../here/my_tools.py"])
+def test_a_relative_path_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, place: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    written(tmp_path / "here", text)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match=r"my_tools\.py, line 3: ") as caught:
+        load_tools(place)
+    assert str(caught.value).startswith(f"{Path(place)}, ")

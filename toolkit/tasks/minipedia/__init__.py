@@ -18,7 +18,7 @@ from toolkit.tasks.minipedia.articles import Article
 from toolkit.tasks.minipedia.generator import DATASET, FAMILIES, Minipedia
 from toolkit.tasks.minipedia.names import SYLLABLES
 from toolkit.tasks.minipedia.spec import SPLITS, Spec, Split, parse_spec
-from toolkit.tasks.plan import Compare, Compute, Lookup, Plan, references, resolve, stands_in
+from toolkit.tasks.plan import Compare, Compute, Lookup, Plan, references, stands_in
 
 __all__ = [
     "DATASET",
@@ -35,6 +35,5 @@ __all__ = [
     "Split",
     "parse_spec",
     "references",
-    "resolve",
     "stands_in",
 ]
