@@ -28,7 +28,7 @@ from toolkit.contracts import Retriever
 from toolkit.dialects.chain_of_thought import first_paragraph
 from toolkit.errors import InputError
 from toolkit.lake.records import TrajectoryRecord
-from toolkit.tasks.source import open_tasks
+from toolkit.tasks.source import is_minipedia, open_tasks
 
 NO_RUN = derive_id("run", "ask")
 
@@ -145,7 +145,7 @@ def find_task(question: str, tasks: str | None) -> Task:
     if not question.strip():
         raise InputError(f"expected a question, got {question!r}")
     if tasks is not None:
-        for task in open_tasks(tasks, limit=10_000 if tasks.startswith("minipedia:") else None):
+        for task in open_tasks(tasks, limit=10_000 if is_minipedia(tasks) else None):
             if task.question == question:
                 return task
     return Task(

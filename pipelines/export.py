@@ -66,7 +66,7 @@ def export_selection(
     snapshot = lake.snapshot(at)
     selection = find_selection(snapshot, name)
     if not selection.n_kept:
-        raise InputError(f"selection {name!r} keeps nothing; there is nothing to export")
+        raise InputError(f"selection {name!r} cannot be exported: it keeps nothing")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; name a directory, new or empty")
     if out.exists() and any(out.iterdir()) and not overwrite:

@@ -27,8 +27,8 @@ from toolkit.retrieval.index import LEXICAL
 from toolkit.retrieval.lexical_index import IDENTITY, build_lexical
 from toolkit.retrieval.passages import read_passages
 from toolkit.tasks.minipedia import Minipedia, parse_spec
+from toolkit.tasks.source import is_minipedia
 
-MINIPEDIA = "minipedia:"
 """How the names of generated corpora and question sets begin."""
 
 
@@ -131,7 +131,7 @@ def index_command(
         raise InputError(f"--batch-size must be at least 1, got {batch_size}")
     loaded = None if embedder == LEXICAL else load_embedder(embedder)
     check_directory(index, loaded.identity if loaded else IDENTITY)
-    generated = passages.startswith(MINIPEDIA)
+    generated = is_minipedia(passages)
     corpus = minipedia_corpus(passages) if generated else file_corpus(Path(passages), skip_bad=skip_bad)
     if loaded is None:
         started = time.monotonic()

@@ -8,7 +8,6 @@ the commands.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from cyclopts import Argument
 
 from toolkit.cli.main import COMMANDS, command_app
+from toolkit.tasks.source import is_minipedia
 
 NO_STAGES = ("run", "demo", "grade", "review")
 """Commands that no stage can be: they run stages themselves, read standard input, or wait for people."""
@@ -49,8 +49,6 @@ MADE = {
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 """What a flag may be given, in any case."""
-
-_GENERATED = re.compile(r"minipedia:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class Stage:
     def paths(self, table: Mapping[str, tuple[str, ...]]) -> list[Path]:
         """The paths that options in `table` name, such as `INPUTS`; generated corpora are none."""
         texts = [text for key in table.get(self.command, ()) for text in self._texts(key)]
-        return [Path(text) for text in texts if not _GENERATED.match(text)]
+        return [Path(text) for text in texts if not is_minipedia(text)]
 
     def _texts(self, key: str) -> tuple[str, ...]:
         """What the option `key` is given; of paths a leading `~` is expanded, as a shell would have done."""

@@ -14,8 +14,7 @@ from schemas.identity import derive_id
 from toolkit.cli.output import note
 from toolkit.contracts import Identity, Passage, Retriever
 from toolkit.errors import RunError
-
-MINIPEDIA = "minipedia:"
+from toolkit.tasks.source import is_minipedia
 
 
 class IndexToCome:
@@ -46,7 +45,7 @@ def open_index(spec: str, index: Path | None, *, may_come: bool = False) -> Retr
         InputError: the index is missing, incomplete, or made by another embedder.
         MissingExtraError: the extra `retrieval` is not installed.
     """
-    if index is None and not spec.startswith(MINIPEDIA):
+    if index is None and not is_minipedia(spec):
         return None
     # Only here: a run without search starts in half the time.
     from pipelines.index import index_corpus, minipedia_corpus

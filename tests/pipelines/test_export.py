@@ -137,7 +137,7 @@ def test_a_file_is_no_place_to_export_to(fill: Fill, tmp_path: Path) -> None:
 def test_a_selection_that_keeps_nothing_is_not_exported(fill: Fill, tmp_path: Path) -> None:
     lake = fill([episode("q")])
     select(lake, 'where: "false"')
-    with pytest.raises(InputError, match="'v1' keeps nothing; there is nothing to export"):
+    with pytest.raises(InputError, match="'v1' cannot be exported: it keeps nothing"):
         export_selection(lake, "v1", "trl", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

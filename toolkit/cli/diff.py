@@ -17,7 +17,7 @@ from toolkit.cli.output import note, print_json, print_table
 from toolkit.errors import InputError
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.selection_changes import KINDS, compare
-from toolkit.lake.selections import find_selection
+from toolkit.lake.selections import WEIGHTS_TEXT, find_selection
 from toolkit.lake.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def _contents(lake: Path, text: str) -> tuple[str, Contents]:
     return selection.content_hash, {key: (said, weights) for key, said, weights in rows}
 
 
-_KEPT = """
+_KEPT = f"""
 SELECT trajectory_id, content_hash, coalesce(weights, '') FROM trajectories
 SEMI JOIN (SELECT trajectory_id FROM decisions WHERE kept AND selection_id = ?) USING (trajectory_id)
-LEFT JOIN (SELECT trajectory_id, string_agg(step_index || ':' || weight, ',' ORDER BY step_index) AS weights
+LEFT JOIN (SELECT trajectory_id, {WEIGHTS_TEXT} AS weights
            FROM step_weights WHERE selection_id = ? GROUP BY 1) USING (trajectory_id)"""
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from schemas import Selection
 from toolkit.lake.counts import Rows, rows
 from toolkit.lake.literal import literal
+from toolkit.lake.selections import WEIGHTS_TEXT
 
 KINDS = ("in", "out", "reason_changed", "weights_changed", "only_left", "only_right")
 """Newly kept; no longer kept; dropped by another rule; kept with other step weights; decided on by one side alone."""
@@ -125,7 +126,7 @@ def _fates(left_id: str, right_id: str) -> str:
     )
     of_weights = "\n".join(
         f"""LEFT JOIN (
-            SELECT trajectory_id, string_agg(step_index || ':' || weight, ',' ORDER BY step_index) AS weights_{side},
+            SELECT trajectory_id, {WEIGHTS_TEXT} AS weights_{side},
                    count(*) FILTER (weight = 0) AS masked_{side}
             FROM (SELECT DISTINCT trajectory_id, step_index, weight FROM raw.step_weights
                   WHERE selection_id = {literal(selection_id)}) GROUP BY 1

@@ -15,6 +15,9 @@ from toolkit.errors import InputError
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.snapshot import Snapshot
 
+WEIGHTS_TEXT = "string_agg(step_index || ':' || weight, ',' ORDER BY step_index)"
+"""Of a trajectory's rows of step_weights, the text by which selections are hashed and compared."""
+
 
 def find_selection(snapshot: Snapshot, name: str) -> Selection:
     """The newest selection called `name`.
@@ -78,7 +81,7 @@ def hash_kept(connection: duckdb.DuckDBPyConnection, kept: str, weights: str) ->
     """
     relation = connection.sql(f"""
         SELECT content_hash, weights FROM trajectories SEMI JOIN {kept} kept USING (trajectory_id)
-        LEFT JOIN (SELECT trajectory_id, string_agg(step_index || ':' || weight, ',' ORDER BY step_index) AS weights
+        LEFT JOIN (SELECT trajectory_id, {WEIGHTS_TEXT} AS weights
                    FROM {weights} given GROUP BY 1) USING (trajectory_id)
         ORDER BY trajectory_id""")
     digest = hashlib.sha256()

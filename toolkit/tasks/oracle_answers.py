@@ -6,9 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from toolkit.tasks.plan import Compare, Compute, Lookup, Plan, stands_in
-
-_REFERENCE = re.compile(r"#(\d+)")
+from toolkit.tasks.plan import REFERENCE, Compare, Compute, Lookup, Plan, stands_in
 
 
 class UnknownError(Exception):
@@ -26,7 +24,7 @@ class Facts:
 
     def fill(self, text: str) -> str:
         """`text` with every `#n` replaced by its result, or by "it" where that is not known."""
-        return _REFERENCE.sub(lambda match: self.results[int(match[1]) - 1] or "it", text)
+        return REFERENCE.sub(lambda match: self.results[int(match[1]) - 1] or "it", text)
 
 
 def read_facts(plan: Plan, text: str, remembered: Callable[[Lookup], bool] = lambda lookup: False) -> Facts:
@@ -80,4 +78,4 @@ def _inline(plan: Plan, facts: Facts, expression: str) -> str:
             return f"({_inline(plan, facts, operation.expression)})"
         return str(facts.results[number])
 
-    return _REFERENCE.sub(value, expression)
+    return REFERENCE.sub(value, expression)

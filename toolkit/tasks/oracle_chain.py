@@ -7,13 +7,10 @@ prefixing takes. Without passages the oracle knows arithmetic, at which it slips
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
 
 from toolkit.tasks.oracle_answers import Facts, read_facts
-from toolkit.tasks.plan import Compare, Compute, Lookup, Plan
-
-_REFERENCE = re.compile(r"#(\d+)")
+from toolkit.tasks.plan import REFERENCE, Compare, Compute, Lookup, Plan
 
 
 def chain_of_thought(
@@ -79,7 +76,7 @@ def ending(plan: Plan) -> str | None:
 def told(text: str, facts: Facts | None = None) -> str:
     """References to what the facts do not tell, in words; without facts that is all of them."""
     known = facts.results if facts else ()
-    return _REFERENCE.sub(lambda match: _result(known, int(match[1])), text)
+    return REFERENCE.sub(lambda match: _result(known, int(match[1])), text)
 
 
 def _result(known: Sequence[str | None], number: int) -> str:

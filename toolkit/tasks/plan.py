@@ -23,7 +23,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_REFERENCE = re.compile(r"#(\d+)")
+REFERENCE = re.compile(r"#(\d+)")
+"""Stands for the result of an operation, numbered from 1."""
 
 
 class _Operation(BaseModel):
@@ -128,7 +129,7 @@ class Plan(BaseModel):
 
 def references(text: str) -> list[int]:
     """The numbers n of all `#n` in `text`, in order of appearance."""
-    return [int(number) for number in _REFERENCE.findall(text)] if "#" in text else []
+    return [int(number) for number in REFERENCE.findall(text)] if "#" in text else []
 
 
 def stands_in(value: str, text: str) -> bool:

@@ -20,8 +20,13 @@ KNOWN = (
 )
 """What `open_tasks` understands, for messages and help."""
 
-_MINIPEDIA = "minipedia"
+_MINIPEDIA = "minipedia:"
 _SCHEME = re.compile(r"([A-Za-z][\w+-]*):(?!\\)")
+
+
+def is_minipedia(spec: str) -> bool:
+    """Whether `spec` is meant as the name of a generated world; how it is written is looked at when it is opened."""
+    return spec.lower().startswith(_MINIPEDIA)
 
 
 def open_tasks(
@@ -46,11 +51,11 @@ def open_tasks(
     Raises:
         InputError: `spec` names nothing, or what it names cannot be used.
     """
-    scheme = _SCHEME.match(spec)
-    if scheme and scheme[1].lower() == _MINIPEDIA:
+    if is_minipedia(spec):
         if dataset or split or domain:
             raise InputError(f"{spec}: dataset, split and domain are given by the generator; leave them out")
         return _minipedia(spec, limit)
+    scheme = _SCHEME.match(spec)
     # Not by `Path.expanduser`, which raises where there is no such user: it is a path that is not there.
     path = Path(os.path.expanduser(spec))
     if path.exists() and not path.is_dir():
