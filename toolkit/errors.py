@@ -82,10 +82,10 @@ class CommitConflictError(LakeError):
 
 
 class MissingExtraError(InputError):
-    """An optional dependency is not installed; the message holds the install command."""
+    """An optional dependency is not installed; the message holds the install command, and `where` to give it."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'trajectory-toolkit[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, where: str = "") -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'trajectory-toolkit[{extra}]'{where}")
 
 
 class RunError(ToolkitError):
