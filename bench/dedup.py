@@ -48,7 +48,7 @@ def ask(command: Sequence[str], at_most_s: float = math.inf) -> dict[str, Any]:
     """What the last line that a program prints says; `cpu_s` of it and its descendants, `peak_mb` they held at once.
 
     Looked at while it runs, because the times of processes that a fork server made are not added to the program's.
-    One that takes longer than `at_most_s` is ended, and `cut_off`: `seconds` are then what it had.
+    One that takes longer than `at_most_s` is ended: `seconds` are then what it had, and `dropped` is None.
     """
     before = _waited_for_s()
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:

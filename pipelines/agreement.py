@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import duckdb
 from cyclopts import Parameter
 
-from pipelines.option_checks import check_counts
+from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table
 from toolkit.errors import InputError

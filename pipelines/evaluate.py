@@ -31,13 +31,13 @@ from pipelines.generate import (
     read_questions as read_tasks,
 )
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
-from pipelines.option_checks import check_counts
 from pipelines.rollout_flags import PLAIN, RolloutFlags
 from pipelines.run_flags import AT_ONCE, RunFlags
 from pipelines.run_summary import print_forecast, print_report, report_json
 from pipelines.score import score_lake
 from pipelines.search_index import open_index
 from schemas import Domain, Role, Task
+from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json
 from toolkit.contracts import Retriever

@@ -19,7 +19,6 @@ import orjson
 from cyclopts import Parameter
 
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
-from pipelines.option_checks import check_amounts, check_counts
 from pipelines.parts import (
     ModelOptions,
     SandboxChoice,
@@ -43,6 +42,7 @@ from toolkit.agent.recorder import RecordedLLM, recorded_tool
 from toolkit.agent.report import Report
 from toolkit.agent.runner import Plan, Runner
 from toolkit.agent.setup import USUAL_PASSAGES, FtpMode, Setup
+from toolkit.cli.option_checks import check_amounts, check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import progress
 from toolkit.contracts import Limits, Retriever

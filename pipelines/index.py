@@ -15,6 +15,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contracts import Identity, Passage
@@ -28,8 +29,6 @@ from toolkit.retrieval.lexical_index import IDENTITY, build_lexical
 from toolkit.retrieval.passages import read_passages
 from toolkit.tasks.minipedia import Minipedia, parse_spec
 from toolkit.tasks.source import is_minipedia
-
-"""How the names of generated corpora and question sets begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,7 @@ def index_command(
         batch_size: Passages embedded between two writes to disk.
         json: Print one JSON document.
     """
-    if batch_size < 1:
-        raise InputError(f"--batch-size must be at least 1, got {batch_size}")
+    check_counts(batch_size=batch_size)
     loaded = None if embedder == LEXICAL else load_embedder(embedder)
     check_directory(index, loaded.identity if loaded else IDENTITY)
     generated = is_minipedia(passages)

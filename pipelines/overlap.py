@@ -16,8 +16,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipelines.decontamination import questions_of
-from pipelines.option_checks import check_counts
 from schemas import Task
+from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contamination.hits import Hit, Segment

@@ -182,8 +182,7 @@ def _vllm(source: str, options: ModelOptions) -> LLM:
         from toolkit.llm.local_weights import LocalModel
         from toolkit.llm.vllm_local import VLLMLocal
     except ImportError as error:
-        where = ", in an environment of its own, for vLLM wants another transformers"
-        raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}", where) from error
+        raise MissingExtraError(error.name or "vllm", "vllm", f"the model {options.spec}") from error
     return VLLMLocal(LocalModel(source, options.adapter), dtype=options.dtype, logprobs=options.logprobs)
 
 

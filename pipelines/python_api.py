@@ -12,7 +12,6 @@ from pipelines.ask import ask as ask_async
 from pipelines.ask import find_task
 from pipelines.generate import GenerateOptions
 from pipelines.generate import generate as generate_async
-from pipelines.option_checks import check_counts
 from pipelines.parts import ModelOptions, SandboxChoice
 from pipelines.policy import PolicyName, PolicyOptions
 from pipelines.search_index import open_index
@@ -23,6 +22,7 @@ from toolkit.agent.known import Retry
 from toolkit.agent.report import Report
 from toolkit.agent.setup import FtpMode, Sampling
 from toolkit.agent.vote import VoteRule
+from toolkit.cli.option_checks import check_counts
 from toolkit.lake.journals import parse_shard
 from toolkit.lake.lake import open_lake
 from toolkit.tasks.source import open_tasks

@@ -15,10 +15,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipelines.option_checks import check_counts
 from pipelines.parts import SandboxChoice, check_sandbox
 from pipelines.replay_batches import Replayer, read_runs
 from pipelines.replay_scores import SCORER, WHOLE, word_of
+from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.lake.lake import Lake, open_lake

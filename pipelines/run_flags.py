@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipelines.option_checks import check_amounts, check_counts
 from toolkit.agent.budget import Budget, Prices
 from toolkit.agent.known import Retry
+from toolkit.cli.option_checks import check_amounts, check_counts
 from toolkit.errors import InputError
 
 

@@ -82,10 +82,16 @@ class CommitConflictError(LakeError):
 
 
 class MissingExtraError(InputError):
-    """An optional dependency is not installed; the message holds the install command, and `where` to give it."""
+    """An optional dependency is not installed; the message holds the install command."""
 
-    def __init__(self, package: str, extra: str, purpose: str, where: str = "") -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'trajectory-toolkit[{extra}]'{where}")
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: {how_to_install(extra)}")
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra, and where to give it if that is not here."""
+    apart = ", in an environment of its own, for vLLM wants another transformers" if extra == "vllm" else ""
+    return f"pip install 'trajectory-toolkit[{extra}]'{apart}"
 
 
 class RunError(ToolkitError):

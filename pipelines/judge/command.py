@@ -14,10 +14,10 @@ from pipelines.judge.foreseen import foresee
 from pipelines.judge.judging import Judging, Report
 from pipelines.judge.wanted import Known, Wanted
 from pipelines.model_flags import NO_FLAGS, ModelFlags
-from pipelines.option_checks import check_amounts, check_counts
 from pipelines.parts import build_judge, model_options
 from pipelines.run_flags import USUAL_SPENDING, SpendFlags
 from toolkit.agent.budget import Meter
+from toolkit.cli.option_checks import check_amounts, check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.contracts import LLM

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from schemas import Selection
-from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath, check_rows
+from toolkit.cli.option_checks import check_counts
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table
 from toolkit.errors import InputError
 from toolkit.lake.lake import Lake, open_lake
@@ -47,7 +48,7 @@ def diff_command(
         rows: Rows to print; --json prints all.
         json: Print one JSON document.
     """
-    check_rows(rows)
+    check_counts(rows=rows)
     if left.startswith(HUB) or right.startswith(HUB):
         _diff_contents(left, right, lake, rows, json)
     else:

@@ -13,11 +13,11 @@ from cyclopts import Parameter
 
 from toolkit.cli.options import AsJson
 from toolkit.cli.output import note, print_json, print_table, progress
+from toolkit.errors import how_to_install
 from toolkit.lake.check import Finding, check
 from toolkit.lake.lake import open_lake
 
 DISTRIBUTION = "trajectory-toolkit"
-_APART = {"vllm": " in an environment of its own"}
 
 
 def doctor_command(
@@ -79,9 +79,7 @@ def _extras() -> list[dict[str, object]]:
             "extra": row["extra"],
             "installed": not row["missing"],
             "missing": ", ".join(row["missing"]),
-            "install": f"pip install '{DISTRIBUTION}[{row['extra']}]'{_APART.get(str(row['extra']), '')}"
-            if row["missing"]
-            else "",
+            "install": how_to_install(str(row["extra"])) if row["missing"] else "",
         }
         for row in found
     ]

@@ -7,21 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from toolkit.errors import InputError
-
 LakePath = Annotated[Path, Parameter(name="--lake", help="Directory of the lake.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document for machines.")]
 At = Annotated[int | None, Parameter(name="--at", help="Read the lake as it was after this commit.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", help="Say what would be done, and do nothing.")]
 
 DEFAULT_LAKE = Path("lake")
-
-
-def check_rows(rows: int) -> None:
-    """Refuse to print fewer than one row.
-
-    Raises:
-        InputError: `rows` is below 1.
-    """
-    if rows < 1:
-        raise InputError(f"--rows must be at least 1, got {rows}")

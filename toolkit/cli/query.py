@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import duckdb
 from cyclopts import Parameter
 
-from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath, check_rows
+from toolkit.cli.option_checks import check_counts
+from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_relation
 from toolkit.errors import QueryError
 from toolkit.lake.lake import open_lake
@@ -36,7 +37,7 @@ def query_command(
         rows: Rows to print as a table.
         json: Print a JSON array of row objects.
     """
-    check_rows(rows)
+    check_counts(rows=rows)
     relation = open_lake(lake).sql(sql, at=at)
     # As DuckDB itself calls them where a query stands in another's FROM.
     columns = relation.project("*").columns

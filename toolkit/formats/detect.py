@@ -8,9 +8,8 @@ format in the middle of the file is an error of that record, not a misreading.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from toolkit.errors import InputError, RecordError
@@ -62,17 +61,22 @@ def detect(records: Iterable[Record], *, path: Path | None = None, sample: int =
     votes: Counter[str] = Counter()
     reasons: dict[str, str] = {}
     seen = 0
-    unread: list[Record] = []
-    for record in islice(_readable(records, unread), sample):
+    unread = ""
+    for record in records:
+        if record.value is None:
+            unread = unread or _why_not(record)
+            continue
         seen += 1
-        found = claims(list(FORMATS.values()), record)
+        found = claims(list(FORMATS.values()), record.value)
         for known, claim in found:
             if claim.strength == found[0][1].strength:
                 votes[known.name] += 1
                 reasons.setdefault(known.name, claim.because)
+        if seen == sample:
+            break
     choose = f"say which it is with --format, one of {', '.join(FORMATS)}"
     if not seen:
-        raise InputError(f"{where}no record could be read{_first(unread)}")
+        raise InputError(f"{where}no record could be read{unread}")
     if not votes:
         raise InputError(f"{where}no known format fits the first {seen} records; {choose}")
     (best, most), *others = votes.most_common()
@@ -83,18 +87,9 @@ def detect(records: Iterable[Record], *, path: Path | None = None, sample: int =
     return Detection(FORMATS[best], because, tuple(name for name, _ in others))
 
 
-def _readable(records: Iterable[Record], unread: list[Record]) -> Iterator[dict[str, object]]:
-    """The values of `records`; the first that cannot be read is put into `unread`."""
-    for record in records:
-        if record.value is not None:
-            yield record.value
-        elif not unread:
-            unread.append(record)
-
-
-def _first(unread: list[Record]) -> str:
-    """Place and reason of the first record that could not be read; empty where there was none at all."""
-    return "".join(f"; {each.unit} {each.position}: {each.error.reason}" for each in unread[:1] if each.error)
+def _why_not(record: Record) -> str:
+    """Place and reason of a record that could not be read, behind a message."""
+    return f"; {record.unit} {record.position}: {record.error.reason}" if record.error else ""
 
 
 def parse_checked(chosen: TrajectoryFormat, record: dict[str, object], *, insist: bool = False) -> ParsedTrajectory:

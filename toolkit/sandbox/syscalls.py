@@ -15,6 +15,8 @@ import tempfile
 from functools import cache
 from typing import Any
 
+from toolkit.errors import how_to_install
+
 MEMORY = "brk mprotect munmap mremap madvise"
 FILES = """
     open openat read pread64 readv close lseek stat lstat fstat newfstatat statx access faccessat faccessat2
@@ -91,7 +93,7 @@ def _binding() -> Any:
     try:
         import pyseccomp
     except ImportError as error:
-        raise FilterError("pyseccomp is missing: pip install 'trajectory-toolkit[sandbox]'") from error
+        raise FilterError(f"pyseccomp is missing: {how_to_install('sandbox')}") from error
     except (OSError, RuntimeError) as error:
         raise FilterError(f"libseccomp is missing ({error}): apt-get install libseccomp2") from error
     return pyseccomp
