@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from schemas import Row, Step, StopReason, ToolCall, Trajectory
 from schemas.identity import canonical_json, content_hash, derive_id
 from schemas.rollups import roll_ups
+from toolkit.agent.late_session import LateSession
 from toolkit.contracts import Outcome, Sandbox, Session, Tool, ToolUse
 from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
@@ -110,7 +111,7 @@ async def rebuild(
         RunError: there can be no session.
     """
     work = _Work(record, edit, check_edit(record, edit), attempt)
-    session = await sandbox.open()
+    session = LateSession(sandbox)
     try:
         past = TrajectoryReplay(record, work.dialect, session, tools)
         for step in record.steps:

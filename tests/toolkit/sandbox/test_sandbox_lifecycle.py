@@ -280,11 +280,15 @@ def test_a_library_that_fails_to_load_is_told_and_nothing_is_left(
 
     async def main() -> None:
         async with Sandbox(modules=["broken_library_for_test"]) as sandbox:
-            await sandbox.open()
+            with pytest.raises(RunError, match="did not start: OSError: no licence found"):
+                await sandbox.open(["import broken_library_for_test"])
+            session = await sandbox.open()
+            assert (await session.run("x = 1\nx")).value == "1"
+            with pytest.raises(RunError, match="did not start: OSError: no licence found"):
+                await session.run("import broken_library_for_test")
 
     before = leftovers()
-    with pytest.raises(RunError, match="did not start: OSError: no licence found"):
-        asyncio.run(main())
+    asyncio.run(main())
     assert leftovers() == before
 
 
