@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from schemas import Candidate, Row, Step, StopReason, Task, ToolCall, Trajectory
 from schemas.identity import canonical_json, content_hash
@@ -60,7 +61,7 @@ class Draft:
     """Tokens written for each step, candidates that were not chosen included. None: not counted."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    @property
+    @cached_property
     def trajectory_id(self) -> str:
         """The id that all its rows carry."""
         return self.setup.trajectory_id(self.task.task_id, self.sample_index)

@@ -2,7 +2,8 @@
 
 Invariant: both sides take turns. A process that speaks out of turn is ended; never more than one frame of it is
 held. Losing the process never raises out of the event loop: the one who waits for its next frame is told.
-A plain socket in the event loop costs half of what asyncio's transports do, and can hand over descriptors.
+A plain socket in the event loop costs half of what asyncio's transports do, and can hand over descriptors. The loop
+gets its number: of a socket that it does not know yet it would ask both addresses, for a message that nobody reads.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class SessionProcess:
         self.ended: asyncio.Future[int | None] = self._loop.create_future()
         """Exit status, negative for a signal; None: the worker died with it."""
         channel.setblocking(False)
-        self._loop.add_reader(channel, self._readable)
+        self._loop.add_reader(channel.fileno(), self._readable)
 
     @property
     def lost(self) -> bool:
@@ -71,7 +72,7 @@ class SessionProcess:
             sent = 0  # the rest goes without descriptors: then it cannot fork, and says so
         if sent < len(frame):
             self._outgoing = frame[sent:]
-            self._loop.add_writer(self._channel, self._writable)
+            self._loop.add_writer(self._channel.fileno(), self._writable)
 
     async def receive(self, timeout_s: float) -> bytes:
         """The next frame's body; the process is ended if it takes longer than `timeout_s`.
@@ -97,8 +98,9 @@ class SessionProcess:
         if self._ending:
             return
         self._ending = True
-        self._loop.remove_reader(self._channel)
-        self._loop.remove_writer(self._channel)
+        self._loop.remove_reader(self._channel.fileno())
+        if self._outgoing:
+            self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
         self._kill()
         self._wake()
@@ -149,7 +151,7 @@ class SessionProcess:
         except OSError:
             self._outgoing = b""
         if not self._outgoing:
-            self._loop.remove_writer(self._channel)
+            self._loop.remove_writer(self._channel.fileno())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

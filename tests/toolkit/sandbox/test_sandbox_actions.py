@@ -51,6 +51,36 @@ def test_the_last_expression_is_shown_as_an_interpreter_shows_it(play: Play) -> 
     assert nothing.value is statement.value is None
 
 
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("x = 4\n# what it is\nx  # four\n\n# so much\n", "4"),
+        ("x = [1,\n2]\n(\nx +\n[3]\n)\n", "[1, 2, 3]"),
+        ("x = '''a\nb'''\nx", "'a\\nb'"),
+        ("x = '''a\nb'''", None),
+        ("'''a\nb'''", "'a\\nb'"),
+        ("x = 1 + \\\n2", None),
+        ("x = 1; x", "1"),
+        ("x = 1\n\\\nx", "1"),
+        ("if True:\n    7\nelse:\n    8", None),
+        ("x = 1\r\nx + 1", "2"),
+        ("x = 1\rx + 1", "2"),
+        ("*[1, 2], 3", "(1, 2, 3)"),
+        ("'a doc'\n__doc__", "'a doc'"),
+        ("1\nfor n in [2]: n", None),
+    ],
+)
+def test_the_value_is_that_of_a_last_statement_that_is_an_expression(play: Play, code: str, value: str | None) -> None:
+    (outcome,) = play(code)
+    assert (outcome.error, outcome.value) == (None, value)
+
+
+def test_an_error_in_the_last_expression_is_told_with_its_line(play: Play) -> None:
+    first, second = play("x = 0\n\n1 / x", "x = 1\nx.y.\nz.")
+    assert str(first.error).startswith("line 3: ZeroDivisionError")
+    assert str(second.error).startswith("line 2: SyntaxError")
+
+
 @pytest.mark.parametrize("name", LANGUAGE)
 def test_the_whole_language_is_spoken(play: Play, name: str) -> None:
     code, expected = LANGUAGE[name]

@@ -81,7 +81,8 @@ class Caller:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         limit_s = min(endpoint.timeout_s, timeout_s if timeout_s is not None else endpoint.timeout_s)
         timeout = aiohttp.ClientTimeout(total=limit_s, connect=CONNECT_S)
-        method, data = ("GET", None) if body is None else ("POST", orjson.dumps(body))
+        # A payload already: aiohttp would go through all the kinds that it knows, for each request.
+        method, data = ("GET", None) if body is None else ("POST", aiohttp.BytesPayload(orjson.dumps(body)))
         try:
             # A redirect would turn a POST into a GET, or carry the key elsewhere.
             async with self._client.request(

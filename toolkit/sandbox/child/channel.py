@@ -16,7 +16,9 @@ from typing import Any
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _HEADER = struct.Struct(">I")
 _READ_BYTES = 1 << 16
-_DESCRIPTORS = 64
+_DESCRIPTOR = struct.Struct("=i")
+_ANCILLARY_BYTES = socket.CMSG_LEN(64 * _DESCRIPTOR.size)
+"""Room for the descriptors of an order to fork. `socket.recv_fds` would cost as much as reading the JSON."""
 
 
 class FrameTooLargeError(ValueError):
@@ -62,8 +64,9 @@ class Channel:
         descriptors: list[int] = []
 
         def read() -> bytes:
-            data, found, _, _ = socket.recv_fds(self._socket, _READ_BYTES, _DESCRIPTORS)
-            descriptors.extend(found)
+            data, ancillary, _, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
+            for _, _, body in ancillary:  # the kernel hands over nothing but descriptors
+                descriptors.extend(number for (number,) in _DESCRIPTOR.iter_unpack(body))
             return _some(data)
 
         return self._frame(read), descriptors

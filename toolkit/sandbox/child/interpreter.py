@@ -87,6 +87,9 @@ class Interpreter:
 
     def _compile(self, code: str) -> tuple[CodeType, CodeType | None]:
         filename = self._sources.add(self.action, code)
+        parts = _by_last_line(code, filename)
+        if parts is not None:
+            return parts
         try:
             tree = ast.parse(code, filename)
             last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -110,6 +113,23 @@ class Interpreter:
     def _describe(self, error: BaseException) -> str:
         names = [*self._names, *self._builtins]
         return shortened(describe(error, self._sources, names, self._modules), ERROR_CHARS)
+
+
+def _by_last_line(code: str, filename: str) -> tuple[CodeType, CodeType] | None:
+    """Statements and last expression, where the expression begins with the last line that is not indented.
+
+    Half the time of a way through a syntax tree. What either part alone is not, the whole is not divided like this, so
+    that None, for everything else, comes of a failed try.
+    """
+    start = len(code.rstrip())
+    while (start := code.rfind("\n", 0, max(start, 0))) >= 0 and code[start + 1] in " \t\f\r\n#)]}":
+        pass
+    before, last = code[: start + 1], code[start + 1 :]
+    try:
+        value = compile("\n" * before.count("\n") + last, filename, "eval", dont_inherit=True)
+        return compile(before, filename, "exec", dont_inherit=True), value
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _open_to_read(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
