@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from bench.sandbox_times import ACTION, ALLOWED, CANDIDATE, CODES, FORKS, STATE, percentile
+from bench.sandbox_times import ACTION, CANDIDATE, FORKS, MODULES, STATE, percentile
 from toolkit.contracts import Session
 from toolkit.sandbox import Sandbox
 
@@ -55,9 +55,9 @@ def raise_descriptors(needed: int) -> str | None:
 async def several(libraries: str, counts: Sequence[int]) -> dict[int, float]:
     """Actions a second, by the number of sessions that run them back to back."""
     found = {}
-    async with Sandbox(modules=ALLOWED) as sandbox:
+    async with Sandbox(modules=MODULES[libraries]) as sandbox:
         for count in counts:
-            sessions = await _opened(sandbox, libraries, count)
+            sessions = await _opened(sandbox, count)
             until = time.perf_counter() + _SECOND
             done = await asyncio.gather(*(_act_until(session, until) for session in sessions))
             found[count] = sum(done) / _SECOND
@@ -75,10 +75,10 @@ async def _act_until(session: Session, until: float) -> int:
 
 async def idle_memory(libraries: str) -> float:
     """Megabytes that one more idle session takes, which has run an action."""
-    async with Sandbox(modules=ALLOWED, workers=1) as sandbox:
-        await _opened(sandbox, libraries, 1)
+    async with Sandbox(modules=MODULES[libraries], workers=1) as sandbox:
+        await _opened(sandbox, 1)
         before = memory_mb()
-        await _opened(sandbox, libraries, _IDLE - 1)
+        await _opened(sandbox, _IDLE - 1)
         return (memory_mb() - before) / (_IDLE - 1)
 
 
@@ -88,14 +88,12 @@ async def live(libraries: str, count: int) -> dict[str, Any]:
     if problem is not None:
         return {"skipped": problem}
     found: dict[str, Any] = {"sessions": count, "before": leftovers()}
-    async with Sandbox(modules=ALLOWED) as sandbox:
-        await (await sandbox.open(CODES[libraries])).close()
+    async with Sandbox(modules=MODULES[libraries]) as sandbox:
+        await (await sandbox.open()).close()
         started = time.perf_counter()
         sessions = []
         while len(sessions) < count:
-            sessions += await asyncio.gather(
-                *(sandbox.open(CODES[libraries]) for _ in range(min(_AT_ONCE, count - len(sessions))))
-            )
+            sessions += await asyncio.gather(*(sandbox.open() for _ in range(min(_AT_ONCE, count - len(sessions)))))
         found["open_s"], started = time.perf_counter() - started, time.perf_counter()
         await asyncio.gather(*(session.run(f"x = {number}") for number, session in enumerate(sessions)))
         outcomes = await asyncio.gather(*(session.run("x") for session in sessions))
@@ -111,12 +109,12 @@ async def live(libraries: str, count: int) -> dict[str, Any]:
 async def one_after_the_other(libraries: str, count: int) -> dict[str, Any]:
     """Open, use and close `count` sessions; what the zygotes' memory is after a tenth of them, and at the end."""
     found: dict[str, Any] = {"sessions": count, "before": leftovers()}
-    async with Sandbox(modules=ALLOWED) as sandbox:
-        await (await sandbox.open(CODES[libraries])).close()
+    async with Sandbox(modules=MODULES[libraries]) as sandbox:
+        await (await sandbox.open()).close()
         found["entered"] = leftovers()
         started = time.perf_counter()
         for number in range(count):
-            session = await sandbox.open(CODES[libraries])
+            session = await sandbox.open()
             outcome = await session.run(f"x = {number}\nx")
             assert outcome.value == str(number), outcome
             await session.close()
@@ -134,8 +132,8 @@ async def sag_load(libraries: str, sessions: int, steps: int) -> dict[str, Any]:
     problem = raise_descriptors(sessions * (FORKS + 1) * 2 + 200)
     if problem is not None:
         return {"skipped": problem}
-    async with Sandbox(modules=ALLOWED) as sandbox:
-        bases = await _opened(sandbox, libraries, sessions)
+    async with Sandbox(modules=MODULES[libraries]) as sandbox:
+        bases = await _opened(sandbox, sessions)
         await asyncio.gather(*(base.run(STATE) for base in bases))
         started = time.perf_counter()
         spent = await asyncio.gather(*(_steps(base, steps) for base in bases))
@@ -166,9 +164,9 @@ async def _steps(base: Session, steps: int) -> list[float]:
     return spent
 
 
-async def _opened(sandbox: Sandbox, libraries: str, count: int) -> list[Session]:
+async def _opened(sandbox: Sandbox, count: int) -> list[Session]:
     """Sessions that have run an action."""
-    sessions = await asyncio.gather(*(sandbox.open(CODES[libraries]) for _ in range(count)))
+    sessions = await asyncio.gather(*(sandbox.open() for _ in range(count)))
     for session in sessions:
         await session.run(STATE)
     return list(sessions)

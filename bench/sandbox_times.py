@@ -22,12 +22,8 @@ from toolkit.sandbox import DEFAULT_MODULES, Sandbox, probe
 
 HEAVY = frozenset({"numpy", "sympy", "mpmath"})
 LIGHT_MODULES = DEFAULT_MODULES - HEAVY | {"os"}
-ALLOWED = DEFAULT_MODULES | {"os"}
+MODULES = {"light": LIGHT_MODULES, "numpy + sympy": DEFAULT_MODULES | {"os"}}
 """`os`, to end a session's process from inside."""
-MODULES = {"light": LIGHT_MODULES, "numpy + sympy": ALLOWED}
-"""What is loaded in a session, and in the floor's process."""
-CODES: dict[str, tuple[str, ...]] = {"light": (), "numpy + sympy": ("import numpy, sympy",)}
-"""What sessions are opened with, so that they have that."""
 FORKS = 8
 STATE = "import random\nx = 10\nitems = list(range(100))"
 ACTION = "x += 1\nx"
@@ -57,7 +53,7 @@ class Variant:
 
     def sandbox(self) -> Sandbox:
         """A fresh one."""
-        return Sandbox({"echo": echo}, modules=ALLOWED, level=self.level)
+        return Sandbox({"echo": echo}, modules=MODULES[self.libraries], level=self.level)
 
     def note(self, what: str, started: float) -> None:
         """Add the time since `started`."""
@@ -95,13 +91,13 @@ async def measure(rounds: int) -> dict[str, Times]:
 async def _start(variant: Variant) -> None:
     started = time.perf_counter()
     async with variant.sandbox() as sandbox:
-        await sandbox.open(CODES[variant.libraries])
+        await sandbox.open()
         variant.note("start", started)
 
 
 async def _round(variant: Variant, sandbox: Sandbox) -> None:
     started = time.perf_counter()
-    session = await sandbox.open(CODES[variant.libraries])
+    session = await sandbox.open()
     variant.note("open", started)
     await session.run(STATE)
     for what, code in (("action", ACTION), ("action with a tool call", "echo('text')")):
@@ -110,7 +106,7 @@ async def _round(variant: Variant, sandbox: Sandbox) -> None:
             await session.run(code)
             variant.note(what, started)
     await session.close()
-    base = await sandbox.open(CODES[variant.libraries])
+    base = await sandbox.open()
     for code in (STATE, *[ACTION] * 9):
         await base.run(code)
     await _sag(variant, base)

@@ -14,7 +14,6 @@ import orjson
 from pipelines.parts import SandboxChoice, build_sandbox
 from pipelines.replay_scores import step_score, whole_score
 from schemas import Score
-from toolkit.agent.late_session import LateSession
 from toolkit.cli.output import Advance
 from toolkit.contracts import Limits, Sandbox
 from toolkit.dialects import DIALECTS, load_dialect
@@ -148,7 +147,7 @@ class Replayer:
         sandbox, tools = self._room.sandbox, self._room.tools
         assert sandbox is not None
         assert tools is not None
-        session = LateSession(sandbox)
+        session = await sandbox.open()
         try:
             made = self._made(record)
             replay = TrajectoryReplay(record, self._dialect(record), session, tools, made.python)

@@ -8,7 +8,7 @@ Invariant: everything asynchronous may be called concurrently from one event loo
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -221,11 +221,8 @@ class Session(Protocol):
         """Go on with the action that is held, for it has won: its tool is called now, and later ones too."""
         ...
 
-    async def fork(self, n: int, codes: Iterable[str] = ()) -> list[Session]:
-        """`n` sessions that start from this one's state and do not see each other; this one can go on as well.
-
-        `codes` are what they will run, as far as that is known.
-        """
+    async def fork(self, n: int) -> list[Session]:
+        """`n` sessions that start from this one's state and do not see each other; this one can go on as well."""
         ...
 
     async def close(self) -> None:
@@ -247,8 +244,8 @@ class Sandbox(Protocol):
         """End every process."""
         ...
 
-    async def open(self, codes: Iterable[str] = ()) -> Session:
-        """A fresh session; `codes` are what it will run first, as far as that is known."""
+    async def open(self) -> Session:
+        """A fresh session."""
         ...
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from schemas import Row, Step, StopReason, ToolCall, Trajectory
 from schemas.identity import canonical_json, content_hash, derive_id
 from schemas.rollups import roll_ups
-from toolkit.agent.late_session import LateSession
 from toolkit.contracts import Outcome, Sandbox, Session, Tool, ToolUse
 from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
@@ -111,7 +110,7 @@ async def rebuild(
         RunError: there can be no session.
     """
     work = _Work(record, edit, check_edit(record, edit), attempt)
-    session = LateSession(sandbox)
+    session = await sandbox.open()
     try:
         past = TrajectoryReplay(record, work.dialect, session, tools)
         for step in record.steps:

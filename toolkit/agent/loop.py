@@ -34,6 +34,7 @@ async def run_agent(draft: Draft, *, on_step: OnStep = unseen) -> Finished:
     take_step = policy_of(setup)
     if setup.sandbox is None:
         raise ValueError("an agent needs a sandbox")
+    # It starts while the model thinks about its first action.
     session: Session = LateSession(setup.sandbox)
     try:
         for step_index in range(setup.max_steps):

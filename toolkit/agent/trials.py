@@ -46,7 +46,7 @@ async def tried(session: Session, codes: Sequence[str | None]) -> AsyncIterator[
     if not distinct or distinct == [codes[0]]:
         yield Trials({code: await session.run(code) for code in distinct}, session, {})
         return
-    trial, forks = Trial(), await session.fork(len(distinct), distinct)
+    trial, forks = Trial(), await session.fork(len(distinct))
     try:
         outcomes = await asyncio.gather(*(fork.run(code, trial) for fork, code in zip(forks, distinct, strict=True)))
         yield Trials(dict(zip(distinct, outcomes, strict=True)), session, dict(zip(distinct, forks, strict=True)))

@@ -1,7 +1,7 @@
-"""What a session's process may say: a call of a tool, a library it needs, the report of an action, or its forks.
+"""What a session's process may say: a call of a tool, the report of an action, or that it has forked.
 
 Everything that comes from it was written by hostile code, for all the host knows. Invariant: what passes here is
-one of four shapes with values of the stated types, sizes and depths, and holds no text that UTF-8 cannot hold.
+one of three shapes with values of the stated types, sizes and depths, and holds no text that UTF-8 cannot hold.
 Not covered: whether it is true. A session that forges its report deceives only about itself.
 """
 
@@ -39,13 +39,6 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """The action imports a library that its process does not have, and waits for the end."""
-
-    library: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The action has ended."""
 
@@ -76,7 +69,7 @@ def frame_of(message: dict[str, object]) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def read_frame(body: bytes, *, action: int, output_chars: int) -> Call | Need | Report:
+def read_frame(body: bytes, *, action: int, output_chars: int) -> Call | Report:
     """Check and read one frame that was sent while action number `action` ran.
 
     Raises:
@@ -86,8 +79,6 @@ def read_frame(body: bytes, *, action: int, output_chars: int) -> Call | Need | 
     if "call" in message:
         _check_values(message)
         return _call(message)
-    if "needs" in message:
-        return _need(message)
     return _report(message, output_chars)
 
 
@@ -121,13 +112,6 @@ def _call(message: dict[str, object]) -> Call:
     if len(message) != 4 or not isinstance(name, str) or not isinstance(args, list) or not isinstance(kwargs, dict):
         raise MalformedFrameError("it sent a tool call of an unknown shape")
     return Call(name, args, kwargs)
-
-
-def _need(message: dict[str, object]) -> Need:
-    library = message["needs"]
-    if len(message) != 2 or not isinstance(library, str):
-        raise MalformedFrameError("it sent a need of an unknown shape")
-    return Need(library)
 
 
 def _report(message: dict[str, object], output_chars: int) -> Report:

@@ -6,9 +6,8 @@ not installed is either left out, if it is one of the defaults, or refused befor
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,23 +42,10 @@ def importable(modules: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-class Libraries:
-    """Those of `modules` that are not in the standard library: they take long to load, and most actions need none."""
-
-    def __init__(self, modules: Collection[str]) -> None:
-        self.names = frozenset(modules) - sys.stdlib_module_names
-        """Top-level packages."""
-        self._named = re.compile(rf"\b(?:{'|'.join(sorted(self.names))})\b") if self.names else None
-
-    def named_in(self, codes: Iterable[str]) -> bool:
-        """Whether one of them stands in any of `codes`, be it in an import or elsewhere."""
-        return self._named is not None and any(map(self._named.search, codes))
-
-
 def library_paths(modules: Collection[str]) -> list[str]:
     """Directories to search for `modules` beyond the standard library: where they are, and site-packages."""
     places = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    for name in sorted(Libraries(modules).names):
+    for name in sorted(set(modules) - sys.stdlib_module_names):
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:
             origin = Path(spec.origin)

@@ -1,14 +1,11 @@
 """The zygotes of a sandbox: one at first, one more for each session that is open at once, up to one a core.
 
-They are of two kinds, with and without the libraries that are allowed beyond the standard one: a fork costs what its
-zygote holds, with numpy and sympy twice of what it costs without. Each kind starts when its first session does, so
-that whoever opens one session does not pay for sixteen, and who computes with integers not for sympy.
+A zygote costs half a second of a core to start, so that whoever opens one session does not pay for sixteen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from toolkit.errors import RunError
 from toolkit.sandbox.process import SessionProcess
@@ -16,24 +13,14 @@ from toolkit.sandbox.worker import Worker
 
 
 class WorkerPool:
-    """Hands out processes of the least busy zygote; replaces zygotes that died.
-
-    `plain` and `loaded` are configurations; `most` are the zygotes of each.
-    """
+    """Hands out processes of the least busy zygote; replaces zygotes that died."""
 
     def __init__(
-        self,
-        plain: Mapping[str, object],
-        loaded: Mapping[str, object],
-        level: int,
-        readable: Sequence[str],
-        frame_bytes: int,
-        most: int,
+        self, config: Mapping[str, object], level: int, readable: Sequence[str], frame_bytes: int, most: int
     ) -> None:
-        self._configs = {False: plain, True: loaded}
-        self._level, self._readable, self._frame_bytes = level, readable, frame_bytes
+        self._config, self._level, self._readable, self._frame_bytes = config, level, readable, frame_bytes
         self._most = max(1, most)
-        self._workers: dict[bool, list[Worker]] | None = None
+        self._workers: list[Worker] | None = None
         self._homes: dict[SessionProcess, Worker] = {}
 
     @property
@@ -43,28 +30,27 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start the first zygote."""
-        self._workers = {False: [self._start_one(loaded=False)], True: []}
+        self._workers = [self._start_one()]
 
     async def stop(self) -> None:
         """End all zygotes and their sessions."""
-        workers, self._workers = self._workers or {}, None
-        for worker in chain.from_iterable(workers.values()):
+        workers, self._workers = self._workers or [], None
+        for worker in workers:
             await worker.stop()
         self._homes.clear()
 
-    async def spawn(self, *, loaded: bool) -> SessionProcess:
-        """A fresh process, with the libraries if `loaded`.
+    async def spawn(self) -> SessionProcess:
+        """A fresh process.
 
         Raises:
             RunError: the sandbox is not entered or did not start, or there can be no new process.
         """
         if self._workers is None:
             raise RunError("the sandbox is not running; open sessions inside `async with sandbox:`")
-        workers = self._workers[loaded]
-        workers[:] = [worker for worker in workers if not worker.lost]
-        if len(workers) < self._most and all(worker.load for worker in workers):
-            workers.append(self._start_one(loaded=loaded))
-        worker = min(workers, key=lambda worker: (not worker.started, worker.load))
+        self._workers[:] = [worker for worker in self._workers if not worker.lost]
+        if len(self._workers) < self._most and all(worker.load for worker in self._workers):
+            self._workers.append(self._start_one())
+        worker = min(self._workers, key=lambda worker: (not worker.started, worker.load))
         process = await worker.spawn()
         self._settle(process, worker)
         return process
@@ -81,5 +67,5 @@ class WorkerPool:
         self._homes[process] = worker
         process.ended.add_done_callback(lambda _: self._homes.pop(process, None))
 
-    def _start_one(self, *, loaded: bool) -> Worker:
-        return Worker(self._configs[loaded], self._level, self._readable, self._frame_bytes)
+    def _start_one(self) -> Worker:
+        return Worker(self._config, self._level, self._readable, self._frame_bytes)

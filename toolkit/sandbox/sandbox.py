@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Self
 
 from toolkit.contracts import Limits
@@ -18,7 +18,7 @@ from toolkit.sandbox.frames import frame_limit
 from toolkit.sandbox.host_tools import AnyTool, HostTools
 from toolkit.sandbox.launching import confinement, readable_paths
 from toolkit.sandbox.level import MEANING, probe, require_level
-from toolkit.sandbox.modules import DEFAULT_MODULES, Libraries, importable, library_paths
+from toolkit.sandbox.modules import DEFAULT_MODULES, importable, library_paths
 from toolkit.sandbox.pool import WorkerPool
 from toolkit.sandbox.session import ProcessSession
 
@@ -34,13 +34,11 @@ class ProcessSandbox:
         tools: What code may call, by name: a `Tool`, or a plain or async function. Plain functions run in the event
             loop's threads.
         limits: What one session may use. `memory_mb` is on top of the libraries loaded at the start.
-        modules: Top-level packages that code may import; those that are not in the standard library are loaded where
-            code asks for them.
+        modules: Top-level packages that code may import; they are imported once, at the start.
         seed: Start of `random` and numpy in every session.
         tool_timeout_s: Longest one call of a tool may take; it then fails in the session.
         level: How well to confine. None: as well as this machine can, and not below 2.
-        workers: Most zygotes of a kind, with and without libraries; they are started as sessions are opened.
-            None: one a core.
+        workers: Most zygotes; they are started as sessions are opened. None: one a core.
 
     Raises:
         InputError: a tool's name, a module, a limit or the level will not do.
@@ -67,11 +65,11 @@ class ProcessSandbox:
         self.tool_timeout_s = tool_timeout_s
         """Longest one call of a tool may take."""
         self._tools = HostTools(tools or {}, tool_timeout_s)
-        self._libraries = Libraries(self.modules)
         places = library_paths(self.modules)
         frame_bytes = frame_limit(self.limits.output_chars)
         config: dict[str, object] = {
             "modules": sorted(self.modules),
+            "library_paths": places,
             "tools": self._tools.documentation(),
             "memory_mb": self.limits.memory_mb,
             "output_chars": self.limits.output_chars,
@@ -80,9 +78,7 @@ class ProcessSandbox:
             **confinement(self.level, places),
         }
         most = workers if workers is not None else len(os.sched_getaffinity(0))
-        plain = {"preloaded": sorted(self.modules - self._libraries.names), "library_paths": []}
-        loaded = {"preloaded": sorted(self.modules), "library_paths": places}
-        self._pool = WorkerPool(config | plain, config | loaded, self.level, readable_paths(places), frame_bytes, most)
+        self._pool = WorkerPool(config, self.level, readable_paths(places), frame_bytes, most)
 
     async def __aenter__(self) -> Self:
         """Start the first zygote, without waiting for its imports."""
@@ -93,13 +89,13 @@ class ProcessSandbox:
         """End every process."""
         await self._pool.stop()
 
-    async def open(self, codes: Iterable[str] = ()) -> ProcessSession:
-        """A fresh session; `codes` are what it will run, as far as that is known.
+    async def open(self) -> ProcessSession:
+        """A fresh session.
 
         Raises:
             RunError: the sandbox is not entered or did not start, or there can be no new process.
         """
-        session = ProcessSession(self._pool, self._tools, self.limits, self._libraries, codes)
+        session = ProcessSession(self._pool, self._tools, self.limits, [])
         try:
             await session.start()
         except asyncio.CancelledError:

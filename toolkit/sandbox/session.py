@@ -3,8 +3,7 @@
 Its forks are forks of its process. Where there is no process to fork, after one was lost or was too hostile to
 fork, a new one runs the record of all actions again with the recorded answers of tools; no tool is called twice.
 Actions that ended with an exception are part of it, since what they did before is part of the state; the one that
-lost the process is not. In the same way a session moves, at its first import of a library, to a process that has
-the libraries.
+lost the process is not.
 
 Invariant: `run` never raises for what the code does. Not covered: state that depends on clocks or on `os.urandom`
 comes back different; an action that then calls other tools than before makes the session fail as `sandbox`.
@@ -16,17 +15,15 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from toolkit.contracts import Limits, Outcome, Session, ToolUse, Trial
 from toolkit.errors import RunError
-from toolkit.sandbox.frames import Call, MalformedFrameError, Need, Report, frame_of, read_frame
+from toolkit.sandbox.frames import Call, MalformedFrameError, Report, frame_of, read_frame
 from toolkit.sandbox.host_tools import CALLS, HeldError, HostTools
-from toolkit.sandbox.modules import Libraries
 from toolkit.sandbox.process import LossKind, ProcessLostError, SessionProcess
-from toolkit.sandbox.worker import StartError
 
 Answer = Callable[[Call], Awaitable[bytes]]
 
@@ -49,8 +46,8 @@ class Processes(Protocol):
         """Whether a session's process can be forked."""
         ...
 
-    async def spawn(self, *, loaded: bool) -> SessionProcess:
-        """A process in which nothing was run yet, with the libraries if `loaded`."""
+    async def spawn(self) -> SessionProcess:
+        """A process in which nothing was run yet."""
         ...
 
     async def fork(self, base: SessionProcess, action: int, count: int, timeout_s: float) -> list[SessionProcess]:
@@ -93,21 +90,14 @@ class Performance:
 
 
 class ProcessSession:
-    """One session of a `ProcessSandbox`; `toolkit.contracts.Session` says how to use it.
+    """One session of a `ProcessSandbox`; `toolkit.contracts.Session` says how to use it."""
 
-    `libraries` are loaded from the start where `codes`, which it will run, name one of them.
-    """
-
-    def __init__(
-        self, processes: Processes, tools: HostTools, limits: Limits, libraries: Libraries, codes: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, processes: Processes, tools: HostTools, limits: Limits, record: list[Action]) -> None:
         self._processes = processes
         self._tools = tools
         self._limits = limits
-        self._libraries = libraries
-        self._loaded = libraries.named_in(codes)
-        self._record: list[Action] = []
-        self._number = 0
+        self._record = record
+        self._number = record[-1].number if record else 0
         self._process: SessionProcess | None = None
         self._turn = asyncio.Lock()
         self._held: Performance | None = None
@@ -127,7 +117,7 @@ class ProcessSession:
         """Run one action, as a candidate if there is a `trial`; waits for the one before it.
 
         Raises:
-            RunError: an action is held; resume it, or close the session. Or a library that it imports cannot be loaded.
+            RunError: an action is held; resume it, or close the session.
         """
         async with self._turn:
             if self._held is not None:
@@ -148,10 +138,8 @@ class ProcessSession:
             performance.trial = None
             return await self._lead(performance)
 
-    async def fork(self, n: int, codes: Iterable[str] = ()) -> list[Session]:
+    async def fork(self, n: int) -> list[Session]:
         """`n` sessions that start from this one's state and do not see each other; this one can go on as well.
-
-        Where `codes`, which they will run, name a library, it is loaded here once, instead of in each of them.
 
         Raises:
             RunError: there can be no new process.
@@ -163,8 +151,6 @@ class ProcessSession:
                     raise RunError("a closed session cannot be forked")
                 if self._held is not None:
                     raise RunError("a session that holds an action cannot be forked; resume it first")
-                if not self._loaded and self._libraries.named_in(codes):
-                    self._move()
                 with contextlib.suppress(ProcessLostError, _RebuildError):
                     forks += await self._fork_process(n)
                 forks += [self._copy() for _ in range(n - len(forks))]
@@ -186,16 +172,9 @@ class ProcessSession:
         ]
 
     def _copy(self, process: SessionProcess | None = None) -> ProcessSession:
-        copy = ProcessSession(self._processes, self._tools, self._limits, self._libraries)
-        copy._loaded, copy._record = self._loaded, list(self._record)
+        copy = ProcessSession(self._processes, self._tools, self._limits, list(self._record))
         copy._number, copy._process = self._number, process
         return copy
-
-    def _move(self) -> None:
-        """From now on, be where the libraries are."""
-        self._loaded = True
-        if self._process is not None:
-            self._process.kill()
 
     def kill(self) -> None:
         """End the process without waiting for it; no more actions run."""
@@ -215,15 +194,12 @@ class ProcessSession:
             raise RunError("the session is closed")
         if self._process is not None and not self._process.lost:
             return self._process
-        process = self._process = await self._processes.spawn(loaded=self._loaded)
+        process = self._process = await self._processes.spawn()
         if self._closed:
             process.kill()
         for action in self._record:
             try:
                 await self._perform(process, Performance(action), _repeating(action))
-            except _NeedError:  # what depends on a clock may import now what it did not import then
-                self._move()
-                return await self._ready()
             except ProcessLostError as error:
                 raise _RebuildError(
                     f"action {action.number}, run again to rebuild the session, failed: {error}"
@@ -233,22 +209,13 @@ class ProcessSession:
     async def _lead(self, performance: Performance) -> Outcome:
         """Bring an action to its end, or to where it is held."""
         action, started = performance.action, time.perf_counter()
-        answer = self._answering(performance)
         try:
             process = await self._ready()
             started = time.perf_counter()
-            try:
-                report = await self._perform(process, performance, answer)
-            except _NeedError:
-                self._move()
-                process = await self._ready()
-                started, performance.clock = time.perf_counter(), Clock()
-                report = await self._perform(process, performance, _repeating(action, then=answer))
+            report = await self._perform(process, performance, self._answering(performance))
         except HeldError as held:
             self._held = performance
             return Outcome(ok=False, tool_uses=tuple(performance.uses), held=held.use, duration_ms=_since(started))
-        except StartError:
-            raise
         except (ProcessLostError, RunError) as error:
             return self._lost(error, performance.uses, started)
         self._record.append(action)
@@ -281,10 +248,6 @@ class ProcessSession:
                 frame = read_frame(body, action=action.number, output_chars=self._limits.output_chars)
                 if isinstance(frame, Report):
                     return frame
-                if isinstance(frame, Need):
-                    if self._loaded:
-                        raise MalformedFrameError(f"it asked for {frame.library}, which it has")
-                    raise _NeedError
                 performance.call = frame
         except MalformedFrameError as error:
             process.fail(str(error))
@@ -330,17 +293,10 @@ class _RebuildError(RunError):
     """The recorded actions, run again, did not come to their end."""
 
 
-class _NeedError(Exception):
-    """The action imports a library in a process that has none."""
-
-
-def _repeating(action: Action, then: Answer | None = None) -> Answer:
-    """Answers as they were given; after the last one, those of `then`."""
+def _repeating(action: Action) -> Answer:
     left = deque(action.answered)
 
     async def answer(call: Call) -> bytes:
-        if not left and then is not None:
-            return await then(call)
         if not left or left[0][0] != call:
             raise MalformedFrameError(f"it called {call.name} differently than the first time")
         return left.popleft()[1]

@@ -30,10 +30,6 @@ _FORKS_AT_ONCE = 32
 """Forks of one order; a session may not have many descriptors open."""
 
 
-class StartError(RunError):
-    """A zygote did not start, and the next one would not either: a library cannot be loaded."""
-
-
 class Worker:
     """A zygote that is starting or serving."""
 
@@ -84,12 +80,11 @@ class Worker:
         """A new process in the state that the zygote prepared.
 
         Raises:
-            StartError: the zygote did not start.
-            RunError: the system is out of processes, memory or descriptors.
+            RunError: the zygote did not start, or the system is out of processes, memory or descriptors.
         """
         problem = await asyncio.shield(self._ready)
         if problem is not None:
-            raise StartError(f"the sandbox did not start: {problem}")
+            raise RunError(f"the sandbox did not start: {problem}")
         with contextlib.ExitStack() as undo:
             session, process, theirs = self._new_process()
             undo.callback(process.kill)

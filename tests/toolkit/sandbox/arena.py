@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 import psutil
-from attacks import LIBRARIES, MODULES, PRELUDE, Attack
+from attacks import MODULES, PRELUDE, Attack
 
 from toolkit.sandbox import Limits, Outcome, Sandbox
 from toolkit.sandbox.session import ProcessSession
@@ -31,11 +31,10 @@ def echo(value: object) -> object:
 
 
 class Arena:
-    """Entered once for many attacks at one level, in sessions with the libraries loaded or without."""
+    """Entered once for many attacks at one level."""
 
-    def __init__(self, level: int, place: Path, limits: Limits, *, loaded: bool) -> None:
+    def __init__(self, level: int, place: Path, limits: Limits, extra_modules: tuple[str, ...] = ()) -> None:
         self.level = level
-        self._codes = LIBRARIES if loaded else ()
         self.canary = place / "canary"
         self.text = secrets.token_hex(16)
         self.canary.write_text(self.text)
@@ -47,14 +46,12 @@ class Arena:
         self._abstract = socket.socket(socket.AF_UNIX)
         self._abstract.bind(f"\0{secrets.token_hex(8)}")
         self._abstract.listen()
-        self.sandbox = Sandbox({"echo": echo}, limits, modules=[*MODULES, *LIBRARIES], level=level, workers=1)
+        self.sandbox = Sandbox({"echo": echo}, limits, modules=[*MODULES, *extra_modules], level=level, workers=1)
 
     async def enter(self) -> None:
         """Start, with a neighbour."""
         await self.sandbox.__aenter__()
-        self._neighbour = await self.sandbox.open(self._codes)
-        for codes in ((), LIBRARIES):  # so that both zygotes run, whatever an attack imports
-            await (await self.sandbox.open(codes)).close()
+        self._neighbour = await self.sandbox.open()
         told = await self._neighbour.run("import os\ntoken = os.urandom(8).hex()\n(os.getpid(), token)")
         self._pid, self._token = map(str.strip, (told.value or "").strip("()").split(","))
 
@@ -80,7 +77,7 @@ class Arena:
     async def attack(self, attack: Attack) -> str:
         """Run it and look around; what is not as it must be, or nothing."""
         processes, descriptors = self.left()
-        hostile = await self.sandbox.open(self._codes)
+        hostile = await self.sandbox.open()
         assert (await hostile.run(PRELUDE)).ok
         outcome = await hostile.run(self.code(attack))
         problems = [_unexpected(outcome, attack.outcome if self.level > 1 else str(attack.at_1))]

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
+from .allowed_imports import importer
 from .output import Output, shortened
 from .tool_stubs import ToolError
 from .tracebacks import ERROR_CHARS, Sources, describe
@@ -25,15 +26,9 @@ class FinalAnswer(BaseException):
 
 
 class Interpreter:
-    """A namespace, what may be called and by `import_` imported in it, and `limited`, entered while code runs."""
+    """A namespace, what may be called in it, and `limited`, which is entered while code runs."""
 
-    def __init__(
-        self,
-        modules: frozenset[str],
-        import_: Callable[..., object],
-        output_chars: int,
-        limited: AbstractContextManager[None],
-    ) -> None:
+    def __init__(self, modules: frozenset[str], output_chars: int, limited: AbstractContextManager[None]) -> None:
         self._modules = modules
         self._output_chars = output_chars
         self._limited = limited
@@ -43,7 +38,7 @@ class Interpreter:
         # dataclasses, pickle and typing look a class's module up by name.
         sys.modules["__main__"] = main
         self._names = main.__dict__
-        self._builtins = dict(vars(builtins), __import__=import_, input=_no_input, open=_open_to_read)
+        self._builtins = dict(vars(builtins), __import__=importer(modules), input=_no_input, open=_open_to_read)
         del self._builtins["breakpoint"]
         self._names["__builtins__"] = self._builtins
         self._provided: dict[str, Callable[..., object]] = {"final_answer": self._final_answer}

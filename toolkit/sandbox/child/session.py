@@ -15,9 +15,8 @@ import signal
 import socket
 import sys
 from collections.abc import Collection
-from typing import Any, NoReturn
+from typing import Any
 
-from .allowed_imports import importer
 from .channel import Channel
 from .confinement import Confinement
 from .forking import fork_into
@@ -49,7 +48,7 @@ class MemoryLimit:
 
 def warm_up() -> None:
     """Run an action and a failing one, so that what they need at first is loaded in every session."""
-    interpreter = Interpreter(frozenset(), __import__, 1000, contextlib.nullcontext())
+    interpreter = Interpreter(frozenset(), 1000, contextlib.nullcontext())
     for code in ("x = [n * 2 for n in range(3)]\nprint(x)\nsum(x)", "y"):
         json.dumps(interpreter.run(0, code))
     sys.stdout = sys.__stdout__
@@ -66,10 +65,7 @@ class Session:
         seed_everything(self._seed)
         self._link = Channel(CHANNEL, config["frame_bytes"])
         self._interpreter = interpreter = Interpreter(
-            frozenset(config["modules"]),
-            importer(config["modules"], set(config["modules"]).difference(config["preloaded"]), self._need),
-            config["output_chars"],
-            MemoryLimit(config["memory_mb"] << 20),
+            frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
         )
         interpreter.provide(
             {
@@ -91,13 +87,6 @@ class Session:
         _limit(unconfined=confinement is None)
         os.dup2(1, 2)  # what actions write there goes nowhere
         _obey(self._link, self._interpreter)
-
-    def _need(self, library: str) -> NoReturn:
-        """Let the host run this action again where `library` is; this process has come to its end."""
-        self._link.send({"action": self._interpreter.action, "needs": library})
-        with contextlib.suppress(EOFError):
-            self._link.receive()
-        os._exit(0)
 
 
 def _obey(link: Channel, interpreter: Interpreter) -> None:

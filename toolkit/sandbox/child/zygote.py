@@ -1,6 +1,6 @@
 """The process that sessions are forked from.
 
-It imports what it is to have once (numpy and sympy take half a second), then obeys its host over a socket that
+It imports the allowed libraries once (numpy and sympy take half a second), then obeys its host over a socket that
 keeps message boundaries: `open` comes with the descriptor of the new session's channel, `allow` and `adopt` frame the
 forks of a session, `kill` ends one; `ready`, `opened`, `refused`, `adopted` and `ended` go back. When the host closes
 its end, or dies, every session is killed and reaped, and the zygote ends. Invariant: no user code runs here, and what
@@ -44,7 +44,7 @@ def main() -> None:
     os.dup2(control.fileno(), CHANNEL)  # some socket, so that nothing else takes the number of the sessions' own
     sys.path.extend(config["library_paths"])
     try:
-        preload(config["preloaded"])
+        preload(config["modules"])
         warm_up()
         session = Session(config)
         settle_memory()
