@@ -100,7 +100,8 @@ class ProcessSession:
         self._number = record[-1].number if record else 0
         self._process: SessionProcess | None = None
         self._turn = asyncio.Lock()
-        self._held: Performance | None = None
+        self._held: tuple[Performance, SessionProcess] | None = None
+        """The action that is held, and the process that waits in the middle of it."""
         self._closed = False
 
     async def start(self) -> None:
@@ -132,10 +133,12 @@ class ProcessSession:
             RunError: no action is held.
         """
         async with self._turn:
-            performance, self._held = self._held, None
-            if performance is None:
+            if self._held is None:
                 raise RunError("the session holds no action")
+            (performance, process), self._held = self._held, None
             performance.trial = None
+            if process.lost:  # a new one begins with the action, and hears again what was answered
+                performance.call, performance.clock = None, Clock()
             return await self._lead(performance)
 
     async def fork(self, n: int) -> list[Session]:
@@ -212,9 +215,12 @@ class ProcessSession:
         try:
             process = await self._ready()
             started = time.perf_counter()
-            report = await self._perform(process, performance, self._answering(performance))
+            answer = self._answering(performance)
+            if performance.call is None:
+                answer = _repeating(action, then=answer)
+            report = await self._perform(process, performance, answer)
         except HeldError as held:
-            self._held = performance
+            self._held = performance, process
             return Outcome(ok=False, tool_uses=tuple(performance.uses), held=held.use, duration_ms=_since(started))
         except (ProcessLostError, RunError) as error:
             return self._lost(error, performance.uses, started)
@@ -293,10 +299,13 @@ class _RebuildError(RunError):
     """The recorded actions, run again, did not come to their end."""
 
 
-def _repeating(action: Action) -> Answer:
+def _repeating(action: Action, then: Answer | None = None) -> Answer:
+    """Answers as they were given; after the last one, those of `then`."""
     left = deque(action.answered)
 
     async def answer(call: Call) -> bytes:
+        if not left and then is not None:
+            return await then(call)
         if not left or left[0][0] != call:
             raise MalformedFrameError(f"it called {call.name} differently than the first time")
         return left.popleft()[1]

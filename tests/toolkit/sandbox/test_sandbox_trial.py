@@ -1,6 +1,8 @@
 """Candidates share what they read, and write nothing before one of them has won."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -108,6 +110,27 @@ def test_a_held_session_runs_nothing_else() -> None:
 
     (done,), calls = tried(["send('a')"], misuse)
     assert (done.ok, calls) == (True, ["send a"])
+
+
+def test_a_held_action_whose_process_was_lost_begins_again_and_calls_nothing_twice() -> None:
+    world = World()
+
+    async def main() -> tuple[Outcome, Outcome, Outcome]:
+        # Without namespaces a process knows its number.
+        async with Sandbox(world.tools(), modules=["os"], level=1) as sandbox:
+            session = await sandbox.open()
+            pid = (await session.run("import os\nx = 5\nos.getpid()")).value
+            held = await session.run("x += 1\nseen = look('a')\ny = send('b')\n(x, seen, y)", Trial())
+            os.kill(int(str(pid)), signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            return held, await session.resume(), await session.run("x, y")
+
+    held, done, after = asyncio.run(main())
+    assert held.held is not None
+    assert (done.error, done.value) == (None, "(6, 'a number 1', 'sent b')")
+    assert [use.name for use in done.tool_uses] == ["look", "send"]
+    assert after.value == "(6, 'sent b')"
+    assert world.calls == ["look a", "send b"]
 
 
 def test_nothing_to_resume_is_said() -> None:
