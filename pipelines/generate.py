@@ -51,6 +51,7 @@ from toolkit.lake.journal import Entry
 from toolkit.lake.journals import WHOLE, Shard, open_journal, parse_shard, unfinished
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.runs import finished, start_run
+from toolkit.sandbox import DEFAULT_MODULES
 from toolkit.tasks.source import open_tasks
 
 Kind = Annotated[TrajectoryKind, Parameter(help="agent, cot, or cot_rag (passages in the prompt).")]
@@ -83,6 +84,8 @@ class GenerateOptions:
     dialect: str = "codeact"
     templates: Path | None = None
     tools: tuple[Path, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Packages that code may import besides the usual ones."""
     sandbox: SandboxChoice = "best"
     policy: PolicyOptions = field(default_factory=PolicyOptions)
     limits: Limits = field(default_factory=Limits)
@@ -221,7 +224,10 @@ def build_setup(tasks: Sequence[Task], options: GenerateOptions, retriever: Retr
         sag=policy.sag,
         max_steps=options.max_steps,
         tools=tools,
-        sandbox=build_sandbox(tools, options.sandbox, options.limits) if options.kind == "agent" else None,
+        modules=frozenset(options.modules) - DEFAULT_MODULES,
+        sandbox=build_sandbox(tools, options.sandbox, options.limits, modules=options.modules)
+        if options.kind == "agent"
+        else None,
         retriever=retriever,
         n_passages=options.n_passages,
         first_thoughts=chains if options.kind == "agent" and options.ftp else None,
@@ -342,6 +348,7 @@ def generate_options(
         dialect=rollout.dialect,
         templates=rollout.templates,
         tools=rollout.tools,
+        modules=rollout.modules,
         sandbox=rollout.sandbox,
         policy=rollout.policy_options,
         retry=run.retry,

@@ -20,7 +20,7 @@ from toolkit.dialects import load_dialect
 from toolkit.dialects.chain_of_thought import ChainOfThought
 from toolkit.dialects.code_dialect import CodeDialect
 from toolkit.errors import InputError, MissingExtraError
-from toolkit.sandbox import Limits, ProcessSandbox, probe, require_level
+from toolkit.sandbox import DEFAULT_MODULES, Limits, ProcessSandbox, probe, require_level
 from toolkit.tools import load_tools, web_search
 
 SandboxChoice = Literal["best", "unsafe"]
@@ -216,12 +216,29 @@ def check_sandbox(choice: SandboxChoice) -> None:
 
 
 def build_sandbox(
-    tools: dict[str, Tool], choice: SandboxChoice, limits: Limits, *, workers: int | None = None
+    tools: dict[str, Tool],
+    choice: SandboxChoice,
+    limits: Limits,
+    *,
+    modules: Iterable[str] = (),
+    workers: int | None = None,
 ) -> ProcessSandbox:
-    """The best sandbox of this machine, if `choice` accepts its level."""
+    """The best sandbox of this machine, if `choice` accepts its level; code may import `modules` besides the usual.
+
+    Raises:
+        InputError: the level is too low, or a module is not installed.
+    """
     check_sandbox(choice)
+    allowed = DEFAULT_MODULES.union(modules)
     # The recorder gives up first, for a call that the sandbox gives up on is cancelled and not recorded.
-    return ProcessSandbox(tools, limits, level=probe().level, tool_timeout_s=2 * TOOL_TIMEOUT_S, workers=workers)
+    return ProcessSandbox(
+        tools,
+        limits,
+        modules=allowed,
+        level=probe().level,
+        tool_timeout_s=2 * TOOL_TIMEOUT_S,
+        workers=workers,
+    )
 
 
 def build_dialects(name: str, templates: Path | None, max_steps: int) -> tuple[CodeDialect, ChainOfThought]:

@@ -44,6 +44,7 @@ def generate(
     max_steps: int = 5,
     index: str | Path | None = None,
     tools: Iterable[str | Path] = (),
+    modules: Iterable[str] = (),
     sandbox: SandboxChoice = "best",
     policy: PolicyName = "greedy",
     sag_samples: int = 8,
@@ -79,6 +80,7 @@ def generate(
         budget=budget or Budget(),
         prices=prices,
         tools=tuple(map(Path, tools)),
+        modules=tuple(modules),
         sandbox=sandbox,
         policy=_policy(policy, sag_samples, vote, sampling),
     )
@@ -100,6 +102,7 @@ def ask(
     max_steps: int = 5,
     index: str | Path | None = None,
     tools: Iterable[str | Path] = (),
+    modules: Iterable[str] = (),
     sandbox: SandboxChoice = "best",
     policy: PolicyName = "greedy",
     sag_samples: int = 8,
@@ -119,6 +122,7 @@ def ask(
         ftp_mode=ftp_mode,
         max_steps=max_steps,
         tools=tuple(map(Path, tools)),
+        modules=tuple(modules),
         sandbox=sandbox,
         policy=_policy(policy, sag_samples, vote, sampling),
     )

@@ -18,10 +18,11 @@ from toolkit.cli.output import Advance
 from toolkit.contracts import Limits, Sandbox
 from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputError, ToolkitError
 from toolkit.lake.records import TrajectoryRecord
 from toolkit.replay.recorded_tools import RecordedTools, tools_of
 from toolkit.replay.verification import StepReplay, TrajectoryReplay, called_but_unbound, ran_here
+from toolkit.sandbox.modules import importable
 
 SESSIONS_A_WORKER = 4
 """Sessions open at once in each process, so that it has work while the host reads an answer."""
@@ -39,11 +40,13 @@ class Made:
     """Identity of its dialect; empty: it does not say."""
     python: str | None = None
     """Version that ran its actions. None: it does not say."""
+    modules: tuple[str, ...] = ()
+    """Packages that its actions could import besides the usual ones."""
 
 
 @dataclass(slots=True)
 class _Room:
-    """The sandbox that is open, for one set of tools."""
+    """The sandbox that is open, for one set of tools and of modules."""
 
     key: tuple[object, ...] | None = None
     guessed: set[str] = field(default_factory=set)
@@ -81,10 +84,10 @@ class Replayer:
         for record in records:
             refusal = self._refusal(record)
             if refusal is None:
-                runnable.append((_tool_key(record), record))
+                runnable.append(((self._made(record).modules, *_tool_key(record)), record))
             else:
                 found.append(whole_score(record, [], refusal))
-        # By tools, because a sandbox has one set of them; by text, since keys do not compare.
+        # By modules and tools, because a sandbox has one set of them; by text, since keys do not compare.
         runnable.sort(key=lambda pair: (str(pair[0]), pair[1].trajectory.trajectory_id))
         finished = done + len(found)
 
@@ -115,6 +118,10 @@ class Replayer:
             return f"actions of the dialect {trajectory.dialect} are not Python"
         if not any(step.code is not None or step.error_kind == "parse" for step in record.steps):
             return "it has no action"
+        try:
+            importable(self._made(record).modules)
+        except InputError as error:
+            return str(error)
         then = self._made(record).dialect.get("version")
         here = self._dialect(record).version
         if ran_here(record) and then not in (None, here):
@@ -132,7 +139,7 @@ class Replayer:
         return self._dialects[key]
 
     async def _open(self, key: tuple[object, ...], records: Sequence[TrajectoryRecord]) -> None:
-        """Have a sandbox with the tools of `records`, which are the same for all."""
+        """Have a sandbox with the modules and tools of `records`, which are the same for all."""
         strangers = [record for record in records if not ran_here(record)]
         guessed = called_but_unbound(step.code for record in strangers for step in record.steps if step.code)
         if key == self._room.key and guessed <= self._room.guessed:
@@ -140,7 +147,13 @@ class Replayer:
         await self._room.stack.aclose()
         tools = RecordedTools(records[:1], {}, guessed)
         self._room = _Room(key, guessed, tools=tools)
-        made = build_sandbox(tools.tools, self._choice, Limits(step_timeout_s=STEP_TIMEOUT_S), workers=self._workers)
+        made = build_sandbox(
+            tools.tools,
+            self._choice,
+            Limits(step_timeout_s=STEP_TIMEOUT_S),
+            modules=self._made(records[0]).modules,
+            workers=self._workers,
+        )
         self._room.sandbox = await self._room.stack.enter_async_context(made)
 
     async def _run(self, record: TrajectoryRecord) -> list[StepReplay]:
@@ -162,8 +175,11 @@ def read_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, Made]:
     rows = connection.execute("SELECT run_id, identity, environment->>'$.python' FROM runs").fetchall()
     for run_id, identity, python in rows:
         said = orjson.loads(identity)
-        dialect = said.get("dialect") if isinstance(said, dict) else None
-        found[run_id] = Made(dialect if isinstance(dialect, dict) else {}, python)
+        said = said if isinstance(said, dict) else {}
+        dialect, modules = said.get("dialect"), said.get("modules")
+        found[run_id] = Made(
+            dialect if isinstance(dialect, dict) else {}, python, tuple(modules) if isinstance(modules, list) else ()
+        )
     return found
 
 

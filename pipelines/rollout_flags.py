@@ -26,6 +26,9 @@ class RolloutFlags:
     tools: Annotated[
         tuple[Path, ...], Parameter(help="Python files with @tool functions, may be given several times.")
     ] = ()
+    modules: Annotated[
+        tuple[str, ...], Parameter(help="Packages that code may import besides the usual, may be given several times.")
+    ] = ()
     sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best"
     policy: Policy = "greedy"
     sag_samples: SagSamples = 8

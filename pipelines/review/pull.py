@@ -8,13 +8,15 @@ same key, and a word that was taken back is a row without a verdict. Tasks that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 
 import duckdb
 
 from pipelines.parts import SandboxChoice, build_sandbox
+from pipelines.replay_batches import read_runs
 from pipelines.review.annotations import Read, read_tasks
 from pipelines.review.edited import Edit, Rebuilt, check_edit, lacked, rebuild
 from pipelines.review.server import ReviewServer
@@ -106,14 +108,15 @@ async def take_in(
         wanted = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), tools)
         edits = _runnable(connection, wanted, pulled.faults)
         pulled.edits = len(edits)
+        modules = _modules(connection)
         run = start_run(
             "review",
-            identity={"review": title, "lake": lake.identity.id},
+            identity={"review": title, "lake": lake.identity.id, **({"modules": modules} if modules else {})},
             settings={"project": title, "server": source, "tools": sorted(tools)},
             input_commit=snapshot.number,
         )
         if edits and not dry_run:
-            pulled.edited = await _rebuild(edits, tools, sandbox, run.run_id)
+            pulled.edited = await _rebuild(edits, tools, modules, sandbox, run.run_id)
     finally:
         connection.close()
     if (rows or pulled.edited) and not dry_run:
@@ -205,12 +208,22 @@ def _runnable(
     return found
 
 
+def _modules(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What actions of any run of the lake could import besides the usual, as far as it is installed here."""
+    named = {name for made in read_runs(connection).values() for name in made.modules}
+    return sorted(name for name in named if find_spec(name) is not None)
+
+
 async def _rebuild(
-    edits: list[tuple[TrajectoryRecord, Edit, int]], tools: Mapping[str, Tool], choice: SandboxChoice, run_id: str
+    edits: list[tuple[TrajectoryRecord, Edit, int]],
+    tools: Mapping[str, Tool],
+    modules: Collection[str],
+    choice: SandboxChoice,
+    run_id: str,
 ) -> list[Rebuilt]:
     recorded = RecordedTools((record for record, _, _ in edits), tools)
     rebuilt = []
-    async with build_sandbox(recorded.tools, choice, Limits()) as sandbox:
+    async with build_sandbox(recorded.tools, choice, Limits(), modules=modules) as sandbox:
         with progress("edited", len(edits), unit="trajectories") as advance:
             for done, (record, edit, attempt) in enumerate(edits, start=1):
                 rebuilt.append(await rebuild(record, edit, sandbox, recorded, run_id=run_id, attempt=attempt))

@@ -145,6 +145,8 @@ def test_a_question_without_plan_is_refused_before_anything_runs(tmp_path: Path)
         ),
         (["--tasks", "{good}", "--teacher", "scripted:{script}", "--tools", "{untyped}"], "untyped.py"),
         (["--tasks", "{good}", "--teacher", "scripted:{script}", "--dialect", "latin"], "latin"),
+        (["--tasks", "{good}", "--teacher", "scripted:{script}", "--modules", "os.path"], "give 'os' instead"),
+        (["--tasks", "{good}", "--teacher", "scripted:{script}", "--modules", "nosuch"], "'nosuch' is not installed"),
     ],
 )
 def test_wrong_options_stop_before_anything_is_spent(

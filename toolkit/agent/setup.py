@@ -63,6 +63,8 @@ class Setup:
     max_steps: int = 5
     """Most actions of an agent; a chain of thought is one step."""
     tools: dict[str, Tool] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
+    """Packages that code may import besides the usual ones."""
     sandbox: Sandbox | None = None
     """None: for chains of thought, which run nothing."""
     retriever: Retriever | None = None
@@ -90,8 +92,10 @@ class Setup:
         tools = [{"signature": tool.signature, "effect": tool.effect} for tool in self.tools.values()]
         # Named only where it is not the usual one, so that ids made before there was a choice stay.
         instructed = {"ftp_mode": self.ftp_mode} if self.first_thoughts and self.ftp_mode != "prefix" else {}
+        imported = {"modules": sorted(self.modules)} if self.modules and self.kind == "agent" else {}
         return {
             **instructed,
+            **imported,
             "kind": self.kind,
             "role": self.role,
             "model": self.llm.identity,

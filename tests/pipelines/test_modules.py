@@ -1,0 +1,94 @@
+"""`--modules`: what code may import besides the usual, in a rollout and whenever its actions run again."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.generate import GenerateOptions, build_setup
+from pipelines.parts import ModelOptions
+from pipelines.replay import replay_lake
+from pipelines.replay_scores import SCORER
+from pipelines.review.annotations import read_tasks
+from pipelines.review.cards import card
+from pipelines.review.pull import Pulled, take_in
+from toolkit.api import Lake, open_lake
+from toolkit.cli.main import run
+from toolkit.lake.records import read_records
+
+CODE = "import {0}\nfinal_answer(len({0}.__name__))"
+
+
+def rollout(home: Path, *options: str, library: str = "graphlib") -> Lake:
+    """A lake with one rollout whose only action imports `library`, and answers."""
+    (home / "script.json").write_text(json.dumps([f"Thought: so\nCode:\n```py\n{CODE.format(library)}\n```"]))
+    (home / "tasks.jsonl").write_text('{"question": "How long is it?", "answer": "8"}\n')
+    arguments = ["--tasks", str(home / "tasks.jsonl"), "--teacher", f"scripted:{home / 'script.json'}", "--no-ftp"]
+    assert run(["generate", *arguments, "--max-steps", "1", "--lake", str(home / "lake"), *options]) == 0
+    return open_lake(home / "lake")
+
+
+def verdicts(lake: Lake) -> list[tuple[str, bool | None, str | None]]:
+    """Source, verdict and reason of each trajectory after a replay."""
+    asyncio.run(replay_lake(lake, workers=1))
+    return lake.sql(
+        f"SELECT t.source, s.passed, s.details->>'$.not_applicable' FROM scores s JOIN trajectories t USING (trajectory_id) "
+        f"WHERE s.scorer = '{SCORER}' AND s.step_index IS NULL ORDER BY ALL"
+    ).fetchall()
+
+
+def edited(lake: Lake, code: str) -> Pulled:
+    """The lake's only rollout with another action, as a reviewer would write it."""
+    [record] = read_records(lake.snapshot().connect(), "SELECT trajectory_id FROM trajectories")
+    result = [{"from_name": "edit_0", "value": {"text": [code]}}]
+    words = [{"id": 1, "completed_by": 1, "updated_at": datetime(2026, 1, 1, tzinfo=UTC).isoformat(), "result": result}]
+    tasks = [{"id": 1, "data": card(record, lake.identity.id, None), "annotations": words}]
+    read = read_tasks(tasks, {1: "ada"}, lake_id=lake.identity.id, project="p")
+    return asyncio.run(take_in(lake, read, "p", {}, source="test"))
+
+
+def test_code_may_import_what_is_named_and_its_actions_run_again_everywhere(tmp_path: Path) -> None:
+    lake = rollout(tmp_path, "--modules", "graphlib", "--modules", "math")
+    assert lake.sql("SELECT stop_reason, final_answer FROM trajectories").fetchall() == [("final_answer", "8")]
+    # The usual ones are not named: ids do not tell those who wrote them down from those who did not.
+    assert lake.sql("SELECT identity->>'$.modules' FROM runs").fetchall() == [('["graphlib"]',)]
+    [again] = edited(lake, "import graphlib\nfinal_answer('edited')").edited
+    assert again.trajectory.final_answer == "edited"
+    assert verdicts(lake) == [("edited", True, None), ("generated", True, None)]
+
+
+def test_without_being_named_it_is_refused(tmp_path: Path) -> None:
+    lake = rollout(tmp_path)
+    [(kind, error)] = lake.sql("SELECT error_kind, error FROM steps").fetchall()
+    assert (kind, "import of 'graphlib' is not allowed here" in error) == ("execution", True)
+    assert verdicts(lake) == [("generated", True, None)]
+
+
+def test_only_named_modules_enter_the_identity_of_an_agent() -> None:
+    def identity(*modules: str, kind: str = "agent") -> dict[str, object]:
+        options = GenerateOptions(ModelOptions("oracle"), kind=kind, modules=modules, sandbox="unsafe", ftp=False)  # type: ignore[arg-type]
+        return build_setup([], options, None).identity
+
+    assert identity() == identity("math", "json")
+    assert identity("queue", "graphlib") == {**identity(), "modules": ["graphlib", "queue"]}
+    assert identity("graphlib", kind="cot") == identity(kind="cot")
+
+
+def test_a_module_that_is_gone_leaves_its_rollouts_without_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = tmp_path / "places"
+    places.mkdir()
+    (places / "library_of_once.py").write_text("")
+    with monkeypatch.context() as once:
+        once.syspath_prepend(str(places))
+        lake = rollout(tmp_path, "--modules", "library_of_once", library="library_of_once")
+    assert lake.sql("SELECT final_answer FROM trajectories").fetchall() == [("15",)]
+    [(source, passed, reason)] = verdicts(lake)
+    assert (source, passed) == ("generated", None)
+    assert "allowed module 'library_of_once' is not installed" in str(reason)
+    # Nor does it keep other edits from being run.
+    [again] = edited(lake, "final_answer('edited')").edited
+    assert again.trajectory.final_answer == "edited"
