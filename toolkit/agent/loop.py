@@ -9,6 +9,7 @@ Source: Kang et al. 2025 (arXiv 2505.17612), sections 3 and 4.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from schemas import Candidate, Step
@@ -56,7 +57,21 @@ async def run_agent(draft: Draft, *, on_step: OnStep = unseen) -> Finished:
                 return draft.finish("final_answer", final_answer=taken.outcome.final_answer)
         return draft.finish("max_steps")
     finally:
-        await session.close()
+        await _let_go(session)
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+"""Sessions on their way out; the event loop itself keeps no task alive."""
+_MOST_CLOSING = 64
+
+
+async def _let_go(session: Session) -> None:
+    """Close a session; unless many are closing, without waiting for its process, to whose end the sandbox will see."""
+    closing = asyncio.create_task(session.close())
+    _CLOSING.add(closing)
+    closing.add_done_callback(_CLOSING.discard)
+    if len(_CLOSING) > _MOST_CLOSING:
+        await asyncio.wait([closing])
 
 
 def _request(draft: Draft, step_index: int) -> CompletionRequest:
