@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--smolagents", help="an interpreter that has smolagents and openai")
     parser.add_argument("--verifiers", help="an interpreter that has verifiers 0.1.14 and datasets")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--waves", type=int, default=20, help="rollouts for each one in flight")
+    parser.add_argument("--waves", type=int, default=40, help="rollouts for each one in flight")
     parser.add_argument("--keep-all", action="store_true", help="also rounds on a busy machine; they show its load")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
