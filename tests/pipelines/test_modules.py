@@ -34,8 +34,8 @@ def verdicts(lake: Lake) -> list[tuple[str, bool | None, str | None]]:
     """Source, verdict and reason of each trajectory after a replay."""
     asyncio.run(replay_lake(lake, workers=1))
     return lake.sql(
-        f"SELECT t.source, s.passed, s.details->>'$.not_applicable' FROM scores s JOIN trajectories t USING (trajectory_id) "
-        f"WHERE s.scorer = '{SCORER}' AND s.step_index IS NULL ORDER BY ALL"
+        "SELECT source, passed, details->>'$.not_applicable' FROM scores JOIN trajectories USING (trajectory_id) "
+        f"WHERE scorer = '{SCORER}' AND step_index IS NULL ORDER BY ALL"
     ).fetchall()
 
 
