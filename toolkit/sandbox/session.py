@@ -26,6 +26,8 @@ from toolkit.sandbox.host_tools import CALLS, HeldError, HostTools
 from toolkit.sandbox.process import LossKind, ProcessLostError, SessionProcess
 
 Answer = Callable[[Call], Awaitable[bytes]]
+_PATIENCE = 6
+"""How many times its limit an action may take when it is run again: others are at it, too, where many rebuild."""
 
 
 @dataclass(slots=True)
@@ -202,7 +204,7 @@ class ProcessSession:
             process.kill()
         for action in self._record:
             try:
-                await self._perform(process, Performance(action), _repeating(action))
+                await self._perform(process, Performance(action), _repeating(action), patience=_PATIENCE)
             except ProcessLostError as error:
                 raise _RebuildError(
                     f"action {action.number}, run again to rebuild the session, failed: {error}"
@@ -238,8 +240,10 @@ class ProcessSession:
             duration_ms=_since(started),
         )
 
-    async def _perform(self, process: SessionProcess, performance: Performance, answer: Answer) -> Report:
-        action, clock = performance.action, performance.clock
+    async def _perform(
+        self, process: SessionProcess, performance: Performance, answer: Answer, *, patience: float = 1
+    ) -> Report:
+        action, clock, limit_s = performance.action, performance.clock, patience * self._limits.step_timeout_s
         try:
             if performance.call is None:
                 process.send(frame_of({"action": action.number, "code": action.code}))
@@ -249,7 +253,7 @@ class ProcessSession:
                     performance.call = None
                     process.send(reply)
                 clock.start()
-                body = await process.receive(self._limits.step_timeout_s - clock.seconds)
+                body = await process.receive(limit_s - clock.seconds)
                 clock.stop()
                 frame = read_frame(body, action=action.number, output_chars=self._limits.output_chars)
                 if isinstance(frame, Report):

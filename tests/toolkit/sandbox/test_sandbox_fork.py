@@ -142,6 +142,13 @@ def test_a_state_that_cannot_be_rebuilt_is_said_to_be_so() -> None:
     assert after.value == "True"
 
 
+def test_many_that_are_rebuilt_at_once_take_longer_than_one_may_and_come_back_all_the_same() -> None:
+    # Below level 2 each fork runs the record again; together they take several times the limit on two cores.
+    busy = "import time\nwhile time.process_time() < 0.3:\n    pass\nx = 1"
+    outcomes, _ = forked([busy], ["x"] * 12, "x", timeout_s=1, level=1)
+    assert [outcome.value for outcome in outcomes] == ["1"] * 12
+
+
 TELL_TALES = [
     "{object() for _ in range(9)}",
     "class A:\n    pass\n[A(), A.__init__, lambda: 0]",
