@@ -177,9 +177,9 @@ def read_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, Made]:
         said = orjson.loads(identity)
         said = said if isinstance(said, dict) else {}
         dialect, modules = said.get("dialect"), said.get("modules")
-        found[run_id] = Made(
-            dialect if isinstance(dialect, dict) else {}, python, tuple(modules) if isinstance(modules, list) else ()
-        )
+        # A lake may be a stranger's, and a dotted name would import its parent when it is looked for.
+        names = [str(name) for name in modules if str(name).isidentifier()] if isinstance(modules, list) else []
+        found[run_id] = Made(dialect if isinstance(dialect, dict) else {}, python, tuple(names))
     return found
 
 
