@@ -10,19 +10,24 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Annotated
 
+import duckdb
 from cyclopts import Parameter
 
 from pipelines.parts import SandboxChoice, check_sandbox
 from pipelines.replay_batches import Replayer, read_runs
 from pipelines.replay_scores import SCORER, WHOLE, word_of
+from pipelines.rollout_flags import Modules
 from toolkit.cli.option_checks import check_counts
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.literal import literal
 from toolkit.lake.records import read_records
+from toolkit.sandbox.modules import importable
 
 BATCH = 500
 """Trajectories that are committed together."""
@@ -55,20 +60,27 @@ WHERE scorer = '{SCORER}' AND step_index IS NOT NULL AND NOT passed ORDER BY tra
 _TABLES = {"datasets": _SUMMARY, "steps_not_decided": _REASONS, "not_replayable": _REFUSED}
 
 
-async def replay_lake(lake: Lake, *, workers: int | None = None, sandbox: SandboxChoice = "best") -> Counter[str]:
+async def replay_lake(
+    lake: Lake, *, workers: int | None = None, modules: Collection[str] = (), sandbox: SandboxChoice = "best"
+) -> Counter[str]:
     """Run again what has no verdict yet; how many trajectories came to each of `WHOLE`.
 
+    Of runs that allowed packages besides the usual, only those are run again whose packages are all in `modules`.
+
     Raises:
-        InputError: the sandbox of this machine is too weak.
+        InputError: the sandbox of this machine is too weak, or a module is not installed.
         RunError: the sandbox failed; what was committed stays, and the same call goes on from there.
     """
     check_sandbox(sandbox)
+    importable(modules)
     connection = lake.snapshot().connect()
-    replay = Replayer(read_runs(connection), workers or len(os.sched_getaffinity(0)), sandbox)
+    runs = read_runs(connection)
+    replay = Replayer(runs, workers or len(os.sched_getaffinity(0)), sandbox)
     counts: Counter[str] = Counter()
     try:
-        total = int(connection.execute(f"SELECT count(*) FROM ({_UNREPLAYED})").fetchall()[0][0])
-        stream = read_records(connection, _UNREPLAYED)
+        wanted = _wanted(connection, {run_id: set(made.modules).difference(modules) for run_id, made in runs.items()})
+        total = _count(connection, wanted)
+        stream = read_records(connection, wanted)
         with progress("replay", total, unit="trajectories") as advance:
             while records := list(islice(stream, BATCH)):
                 scores = await replay.scores(records, advance, done=counts.total())
@@ -81,10 +93,28 @@ async def replay_lake(lake: Lake, *, workers: int | None = None, sandbox: Sandbo
     return counts
 
 
+def _wanted(connection: duckdb.DuckDBPyConnection, lacking: Mapping[str, set[str]]) -> str:
+    """The query for what is run again: not what was allowed to import something that is lacking, which is told."""
+    closed = [run_id for run_id, modules in lacking.items() if modules]
+    if not closed:
+        return _UNREPLAYED
+    among = f"run_id IN ({', '.join(map(literal, closed))})"
+    left = _count(connection, f"{_UNREPLAYED} AND {among}")
+    if left:
+        names = " ".join(f"--modules {name}" for name in sorted(set().union(*lacking.values())))
+        note(f"{left:,} trajectories are left: their code could import more than the usual; {names} allows it again")
+    return f"{_UNREPLAYED} AND NOT {among}"
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0])
+
+
 def replay_command(
     *,
     lake: LakePath = DEFAULT_LAKE,
     workers: Annotated[int | None, Parameter(help="Processes of the sandbox; default: one a core.")] = None,
+    modules: Modules = (),
     diffs: Annotated[int, Parameter(help="Differing steps to print with their diff.")] = 5,
     sandbox: Annotated[SandboxChoice, Parameter(help="unsafe accepts a sandbox below level 2.")] = "best",
     json: AsJson = False,
@@ -96,13 +126,14 @@ def replay_command(
     Args:
         lake: Directory of the lake.
         workers: Processes of the sandbox; default: one a core.
+        modules: Packages that code may import besides the usual, where its run allowed them.
         diffs: Differing steps to print with their diff; with --json, to list. 0: none.
         sandbox: Which sandbox may run the actions.
         json: Print one JSON document.
     """
     check_counts(workers=workers)
     opened = open_lake(lake)
-    counts = asyncio.run(replay_lake(opened, workers=workers, sandbox=sandbox))
+    counts = asyncio.run(replay_lake(opened, workers=workers, modules=modules, sandbox=sandbox))
     connection = opened.snapshot().connect()
     try:
         tables = {name: connection.sql(query) for name, query in _TABLES.items()}

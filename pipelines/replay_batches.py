@@ -18,11 +18,10 @@ from toolkit.cli.output import Advance
 from toolkit.contracts import Limits, Sandbox
 from toolkit.dialects import DIALECTS, load_dialect
 from toolkit.dialects.code_dialect import CodeDialect
-from toolkit.errors import InputError, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.lake.records import TrajectoryRecord
 from toolkit.replay.recorded_tools import RecordedTools, tools_of
 from toolkit.replay.verification import StepReplay, TrajectoryReplay, called_but_unbound, ran_here
-from toolkit.sandbox.modules import importable
 
 SESSIONS_A_WORKER = 4
 """Sessions open at once in each process, so that it has work while the host reads an answer."""
@@ -118,10 +117,6 @@ class Replayer:
             return f"actions of the dialect {trajectory.dialect} are not Python"
         if not any(step.code is not None or step.error_kind == "parse" for step in record.steps):
             return "it has no action"
-        try:
-            importable(self._made(record).modules)
-        except InputError as error:
-            return str(error)
         then = self._made(record).dialect.get("version")
         here = self._dialect(record).version
         if ran_here(record) and then not in (None, here):
@@ -177,9 +172,8 @@ def read_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, Made]:
         said = orjson.loads(identity)
         said = said if isinstance(said, dict) else {}
         dialect, modules = said.get("dialect"), said.get("modules")
-        # A lake may be a stranger's, and a dotted name would import its parent when it is looked for.
-        names = [str(name) for name in modules if str(name).isidentifier()] if isinstance(modules, list) else []
-        found[run_id] = Made(dialect if isinstance(dialect, dict) else {}, python, tuple(names))
+        names = tuple(map(str, modules)) if isinstance(modules, list) else ()
+        found[run_id] = Made(dialect if isinstance(dialect, dict) else {}, python, names)
     return found
 
 

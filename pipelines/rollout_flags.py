@@ -12,6 +12,11 @@ from pipelines.parts import SandboxChoice
 from pipelines.policy import Policy, PolicyOptions, SagSamples, Temperature, TopP, Vote
 from toolkit.agent.setup import USUAL_PASSAGES
 
+Modules = Annotated[
+    tuple[str, ...],
+    Parameter(negative="", help="Packages that code may import besides the usual, may be given several times."),
+]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +31,7 @@ class RolloutFlags:
     tools: Annotated[
         tuple[Path, ...], Parameter(help="Python files with @tool functions, may be given several times.")
     ] = ()
-    modules: Annotated[
-        tuple[str, ...], Parameter(help="Packages that code may import besides the usual, may be given several times.")
-    ] = ()
+    modules: Modules = ()
     sandbox: Annotated[SandboxChoice, Parameter(help="best, or unsafe to accept a level below 2.")] = "best"
     policy: Policy = "greedy"
     sag_samples: SagSamples = 8

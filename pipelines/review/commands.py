@@ -16,6 +16,7 @@ from pipelines.review.push import push
 from pipelines.review.sampling import SampleBy, SampleOptions
 from pipelines.review.server import connect
 from pipelines.review.status import status
+from pipelines.rollout_flags import Modules
 from pipelines.search_index import open_index
 from schemas import ErrorKind
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, DryRun, LakePath
@@ -89,6 +90,7 @@ def pull_command(
     tools: Annotated[
         tuple[Path, ...], Parameter(negative="", help="Python file with tools for edited actions; may be repeated.")
     ] = (),
+    modules: Modules = (),
     sandbox: Annotated[SandboxChoice, Parameter(help="unsafe: accept a sandbox below level 2.")] = "best",
     dry_run: DryRun = False,
     json: AsJson = False,
@@ -104,6 +106,7 @@ def pull_command(
         index: Index for web_search of edited actions, as for generate.
         n_passages: Passages that web_search shows.
         tools: Python file with tools that edited actions may call; may be repeated.
+        modules: Packages that edited actions may import besides the usual; may be repeated.
         sandbox: best or unsafe.
         dry_run: Say what is new, and write and run nothing.
         json: Print one JSON document.
@@ -111,7 +114,7 @@ def pull_command(
     opened = open_lake(lake)
     live = build_tools(tools, open_index("", index), n_passages)
     with connect() as server:
-        pulled = asyncio.run(pull(opened, server, project, live, sandbox=sandbox, dry_run=dry_run))
+        pulled = asyncio.run(pull(opened, server, project, live, modules=modules, sandbox=sandbox, dry_run=dry_run))
     connection = opened.snapshot().connect()
     people, graders = people_agreement(connection, project), grader_agreement(connection, project)
     connection.close()

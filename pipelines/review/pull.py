@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.util import find_spec
 
 import duckdb
 
 from pipelines.parts import SandboxChoice, build_sandbox
-from pipelines.replay_batches import read_runs
 from pipelines.review.annotations import Read, read_tasks
 from pipelines.review.edited import Edit, Rebuilt, check_edit, lacked, rebuild
 from pipelines.review.server import ReviewServer
@@ -30,6 +28,7 @@ from toolkit.lake.literal import literal
 from toolkit.lake.records import TrajectoryRecord, read_records
 from toolkit.lake.runs import finished, start_run
 from toolkit.replay.recorded_tools import RecordedTools
+from toolkit.sandbox import DEFAULT_MODULES
 
 _MOMENT = timedelta(microseconds=1)
 _CONTENT = ("verdict", "rating", "comment", "edited_code")
@@ -65,12 +64,13 @@ async def pull(
     title: str,
     tools: Mapping[str, Tool],
     *,
+    modules: Collection[str] = (),
     sandbox: SandboxChoice = "best",
     dry_run: bool = False,
 ) -> Pulled:
     """Write what the annotations of the project `title` say that the lake does not hold.
 
-    `tools` are what edited actions may call beside recorded results.
+    `tools` are what edited actions may call beside recorded results, `modules` what they may import beside the usual.
 
     Raises:
         InputError: there is no such project, or it is another lake's.
@@ -78,7 +78,7 @@ async def pull(
     """
     project = server.need(title, lake.identity.id)
     read = read_tasks(server.tasks(project), server.people(), lake_id=lake.identity.id, project=title)
-    return await take_in(lake, read, title, tools, source=server.url, sandbox=sandbox, dry_run=dry_run)
+    return await take_in(lake, read, title, tools, source=server.url, modules=modules, sandbox=sandbox, dry_run=dry_run)
 
 
 async def take_in(
@@ -88,6 +88,7 @@ async def take_in(
     tools: Mapping[str, Tool],
     *,
     source: str,
+    modules: Collection[str] = (),
     sandbox: SandboxChoice = "best",
     dry_run: bool = False,
 ) -> Pulled:
@@ -108,10 +109,10 @@ async def take_in(
         wanted = _edits(connection, {**held, **{_key(row): row for row in rows}}.values(), tools)
         edits = _runnable(connection, wanted, pulled.faults)
         pulled.edits = len(edits)
-        modules = _modules(connection)
+        imported = sorted(set(modules) - DEFAULT_MODULES)
         run = start_run(
             "review",
-            identity={"review": title, "lake": lake.identity.id, **({"modules": modules} if modules else {})},
+            identity={"review": title, "lake": lake.identity.id, **({"modules": imported} if imported else {})},
             settings={"project": title, "server": source, "tools": sorted(tools)},
             input_commit=snapshot.number,
         )
@@ -206,12 +207,6 @@ def _runnable(
         else:
             found.append((record, edit, attempt))
     return found
-
-
-def _modules(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """What actions of any run of the lake could import besides the usual, as far as it is installed here."""
-    named = {name for made in read_runs(connection).values() for name in made.modules}
-    return sorted(name for name in named if find_spec(name) is not None)
 
 
 async def _rebuild(

@@ -32,14 +32,20 @@ def importable(modules: Collection[str]) -> frozenset[str]:
     found = set()
     for name in modules:
         if not name.isidentifier():
-            raise InputError(
-                f"allowed modules are top-level packages, not {name!r}; give {name.partition('.')[0]!r} instead"
-            )
-        if name in sys.stdlib_module_names or find_spec(name) is not None:
+            advice = f"; give {root!r} instead" if (root := name.partition(".")[0]) and root != name else ""
+            raise InputError(f"allowed modules are top-level packages, not {name!r}{advice}")
+        if _is_here(name):
             found.add(name)
         elif name not in DEFAULT_MODULES:
             raise InputError(f"allowed module {name!r} is not installed; install it or take it from the list")
     return frozenset(found)
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return find_spec(name) is not None  # also of the standard library: parts of it are for other systems
+    except ValueError:  # `__main__`
+        return False
 
 
 def library_paths(modules: Collection[str]) -> list[str]:

@@ -76,9 +76,10 @@ def test_the_value_is_that_of_a_last_statement_that_is_an_expression(play: Play,
 
 
 def test_an_error_in_the_last_expression_is_told_with_its_line(play: Play) -> None:
-    first, second = play("x = 0\n\n1 / x", "x = 1\nx.y.\nz.")
+    first, second, third = play("x = 0\n\n1 / x", "x = 1\nx.y.\nz.", "x = 0\r\r\n1 / x")
     assert str(first.error).startswith("line 3: ZeroDivisionError")
     assert str(second.error).startswith("line 2: SyntaxError")
+    assert str(third.error).startswith("line 3: ZeroDivisionError")
 
 
 @pytest.mark.parametrize("name", LANGUAGE)

@@ -116,6 +116,8 @@ def _by_last_line(code: str, filename: str) -> tuple[CodeType, CodeType] | None:
     Half the time of a way through a syntax tree. What either part alone is not, the whole is not divided like this, so
     that None, for everything else, comes of a failed try.
     """
+    if "\r" in code:  # ends lines as well, alone or not, which would have to be counted
+        return None
     start = len(code.rstrip())
     while (start := code.rfind("\n", 0, max(start, 0))) >= 0 and code[start + 1] in " \t\f\r\n#)]}":
         pass
