@@ -26,7 +26,7 @@ from toolkit.cli.options import DEFAULT_LAKE, AsJson, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
 from toolkit.lake.lake import Lake, open_lake
 from toolkit.lake.literal import literal
-from toolkit.lake.records import read_records
+from toolkit.lake.records import count_rows, read_records
 from toolkit.sandbox.modules import importable
 
 BATCH = 500
@@ -79,7 +79,7 @@ async def replay_lake(
     counts: Counter[str] = Counter()
     try:
         wanted = _wanted(connection, {run_id: set(made.modules).difference(modules) for run_id, made in runs.items()})
-        total = _count(connection, wanted)
+        total = count_rows(connection, wanted)
         stream = read_records(connection, wanted)
         with progress("replay", total, unit="trajectories") as advance:
             while records := list(islice(stream, BATCH)):
@@ -99,15 +99,11 @@ def _wanted(connection: duckdb.DuckDBPyConnection, lacking: Mapping[str, set[str
     if not closed:
         return _UNREPLAYED
     among = f"run_id IN ({', '.join(map(literal, closed))})"
-    left = _count(connection, f"{_UNREPLAYED} AND {among}")
+    left = count_rows(connection, f"{_UNREPLAYED} AND {among}")
     if left:
         names = " ".join(f"--modules {name}" for name in sorted(set().union(*lacking.values())))
         note(f"{left:,} trajectories are left: their code could import more than the usual; {names} allows it again")
     return f"{_UNREPLAYED} AND NOT {among}"
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0])
 
 
 def replay_command(

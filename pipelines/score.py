@@ -29,6 +29,7 @@ from toolkit.grading import FACT_SCORER, MATH_SCORER
 from toolkit.grading.answers import Grade
 from toolkit.grading.grader import Grader
 from toolkit.lake.lake import Lake, open_lake
+from toolkit.lake.records import count_rows
 from toolkit.lake.signal_views import SUMMARY
 from toolkit.process.signals import NAMES, chosen_names
 from toolkit.tasks.fields import number_text
@@ -62,7 +63,7 @@ def score_lake(lake: Lake, *, workers: int | None = None, students: bool = False
     counts: Counter[str] = Counter()
     connection = lake.snapshot().connect()
     unscored = _UNSCORED + _OF_STUDENTS if students else _UNSCORED
-    total = int(connection.execute(f"SELECT count(*) FROM ({unscored})").fetchall()[0][0])
+    total = count_rows(connection, unscored)
     done = 0
     with Grader(workers=workers) as grader, progress("score", total, unit="answers") as advance:
         for rows in _batches(connection, unscored):

@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import duckdb
-
 from schemas import Score
 from schemas.identity import canonical_json
 from toolkit.cli.output import progress
 from toolkit.contracts import Verdict
 from toolkit.lake.lake import Lake
-from toolkit.lake.records import read_records
+from toolkit.lake.records import count_rows, read_records
 from toolkit.process.effort import RATIOS, ratio_to_best
 from toolkit.process.episode import Episode
 from toolkit.process.signals import RATIO_SCORERS, SIGNALS, Signal
@@ -66,7 +64,7 @@ def _judge(lake: Lake, signals: list[Signal]) -> int:
     connection = lake.snapshot().connect()
     scorers = ", ".join(f"'{signal.scorer}'" for signal in signals)
     ids = _LACKING.format(scorers=scorers, count=len(signals))
-    total = _count(connection, ids)
+    total = count_rows(connection, ids)
     written = done = 0
     with progress("signals", total, unit="trajectories") as advance:
         records = read_records(connection, ids) if total else iter(())
@@ -110,7 +108,3 @@ def _ratios(lake: Lake, name: str) -> int:
 def _ratio(values: dict[str, Any], scorer: str, now: datetime) -> Score:
     verdict = ratio_to_best(values["spent"], values["best"])
     return score_row(values["trajectory_id"], values["attempt"], scorer, verdict, now)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0])

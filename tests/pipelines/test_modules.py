@@ -14,17 +14,18 @@ from pipelines.replay_scores import SCORER
 from pipelines.review.annotations import read_tasks
 from pipelines.review.cards import card
 from pipelines.review.pull import Pulled, take_in
+from schemas import TrajectoryKind
 from toolkit.api import Lake, open_lake
 from toolkit.cli.main import run
 from toolkit.errors import InputError
 from toolkit.lake.records import read_records
 
-CODE = "import {0}\nfinal_answer(len({0}.__name__))"
+CODE = "import graphlib\nfinal_answer(len(graphlib.__name__))"
 
 
-def rollout(home: Path, *options: str, library: str = "graphlib") -> Lake:
-    """A lake with one rollout whose only action imports `library`, and answers."""
-    (home / "script.json").write_text(json.dumps([f"Thought: so\nCode:\n```py\n{CODE.format(library)}\n```"]))
+def rollout(home: Path, *options: str) -> Lake:
+    """A lake with one rollout whose only action imports graphlib, and answers."""
+    (home / "script.json").write_text(json.dumps([f"Thought: so\nCode:\n```py\n{CODE}\n```"]))
     (home / "tasks.jsonl").write_text('{"question": "How long is it?", "answer": "8"}\n')
     arguments = ["--tasks", str(home / "tasks.jsonl"), "--teacher", f"scripted:{home / 'script.json'}", "--no-ftp"]
     assert run(["generate", *arguments, "--max-steps", "1", "--lake", str(home / "lake"), *options]) == 0
@@ -81,8 +82,8 @@ def test_an_edit_imports_only_what_is_named(tmp_path: Path) -> None:
 
 
 def test_only_named_modules_enter_the_identity_of_an_agent() -> None:
-    def identity(*modules: str, kind: str = "agent") -> dict[str, object]:
-        options = GenerateOptions(ModelOptions("oracle"), kind=kind, modules=modules, sandbox="unsafe", ftp=False)  # type: ignore[arg-type]
+    def identity(*modules: str, kind: TrajectoryKind = "agent") -> dict[str, object]:
+        options = GenerateOptions(ModelOptions("oracle"), kind=kind, modules=modules, sandbox="unsafe", ftp=False)
         return build_setup([], options, None).identity
 
     assert identity() == identity("math", "json")

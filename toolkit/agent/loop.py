@@ -69,15 +69,9 @@ async def _let_go(session: Session) -> None:
     """Close a session; unless many are closing, without waiting for its process, to whose end the sandbox will see."""
     closing = asyncio.create_task(session.close())
     _CLOSING.add(closing)
-    closing.add_done_callback(_forget)
+    closing.add_done_callback(_CLOSING.discard)
     if len(_CLOSING) > _MOST_CLOSING:
         await asyncio.wait([closing])
-
-
-def _forget(closing: asyncio.Task[None]) -> None:
-    _CLOSING.discard(closing)
-    if not closing.cancelled():
-        closing.exception()  # nobody else asks, and asyncio would complain of that
 
 
 def _request(draft: Draft, step_index: int) -> CompletionRequest:

@@ -40,6 +40,11 @@ class TrajectoryRecord:
         return [call for call in self.tool_calls if call.step_index == step_index]
 
 
+def count_rows(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """How many rows `query` gives."""
+    return int(connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0])
+
+
 def read_records(connection: duckdb.DuckDBPyConnection, ids: str) -> Iterator[TrajectoryRecord]:
     """Current trajectories whose id the SELECT `ids` returns, in order of trajectory_id.
 

@@ -102,8 +102,8 @@ class ProcessSession:
         self._number = record[-1].number if record else 0
         self._process: SessionProcess | None = None
         self._turn = asyncio.Lock()
-        self._held: tuple[Performance, SessionProcess] | None = None
-        """The action that is held, and the process that waits in the middle of it."""
+        self._held: Performance | None = None
+        """The action in the middle of which the process waits."""
         self._closed = False
 
     async def start(self) -> None:
@@ -135,11 +135,12 @@ class ProcessSession:
             RunError: no action is held.
         """
         async with self._turn:
-            if self._held is None:
+            performance, self._held = self._held, None
+            if performance is None:
                 raise RunError("the session holds no action")
-            (performance, process), self._held = self._held, None
             performance.trial = None
-            if process.lost:  # a new one begins with the action, and hears again what was answered
+            if self._process is None or self._process.lost:
+                # A new one begins with the action, and hears again what was answered.
                 performance.call, performance.clock = None, Clock()
             return await self._lead(performance)
 
@@ -222,7 +223,7 @@ class ProcessSession:
                 answer = _repeating(action, then=answer)
             report = await self._perform(process, performance, answer)
         except HeldError as held:
-            self._held = performance, process
+            self._held = performance
             return Outcome(ok=False, tool_uses=tuple(performance.uses), held=held.use, duration_ms=_since(started))
         except (ProcessLostError, RunError) as error:
             return self._lost(error, performance.uses, started)

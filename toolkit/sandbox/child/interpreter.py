@@ -119,7 +119,7 @@ def _by_last_line(code: str, filename: str) -> tuple[CodeType, CodeType] | None:
     if "\r" in code:  # ends lines as well, alone or not, which would have to be counted
         return None
     start = len(code.rstrip())
-    while (start := code.rfind("\n", 0, max(start, 0))) >= 0 and code[start + 1] in " \t\f\r\n#)]}":
+    while (start := code.rfind("\n", 0, start)) >= 0 and code[start + 1] in " \t\f\n#)]}":
         pass
     before, last = code[: start + 1], code[start + 1 :]
     try:
