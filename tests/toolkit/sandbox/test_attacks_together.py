@@ -51,12 +51,13 @@ def inside(level: int, play: Callable[[Sandbox], Awaitable[None]], timeout_s: fl
 
 def alive() -> list[psutil.Process]:
     """The sandbox's processes, without the dead that nobody has buried yet."""
-    living = []
-    for process in set(psutil.Process().children(recursive=True)) - OTHERS:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended while we were looking
-            if process.status() != psutil.STATUS_ZOMBIE:
-                living.append(process)
-    return living
+    return [process for process in set(psutil.Process().children(recursive=True)) - OTHERS if is_alive(process)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may end between any two looks at it
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -166,7 +167,7 @@ def test_a_killed_zygote_takes_honest_and_hostile_sessions_along(level: int) -> 
         (zygote,) = [p for p in tree if p.name() != "bwrap" and p.parent() not in set(tree) - _wrappers(tree)]
         zygote.send_signal(signal.SIGKILL)
         assert (await looping).error_kind in ("sandbox", "timeout")
-        await until(lambda: not any(p.is_running() and p.status() != "zombie" for p in tree if p.pid not in before))
+        await until(lambda: not any(is_alive(process) for process in tree if process.pid not in before))
         assert (await kept.run("x")).value == "'kept'"
         assert (await honest_forks[1].run("x")).value == "'kept'"
 
