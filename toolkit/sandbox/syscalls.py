@@ -2,7 +2,7 @@
 
 An allow-list: what is not named fails with EPERM, as does every new call of a future kernel. Names that a machine does
 not have (`open` on arm64) are skipped by libseccomp. `fork` alone is asked for: the kernel stops the caller and puts
-the question to the zygote (`child/gate.py`), which lets exactly those forks through that the host has ordered.
+the question to the keeper (`child/gate.py`), which lets exactly those forks through that the host has ordered.
 Not covered: which files are read (Landlock), how much memory is used (resource limits).
 """
 
@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
+import signal
 import tempfile
 from functools import cache
 from typing import Any
 
 from toolkit.errors import how_to_install
+from toolkit.sandbox.child.siblings import FLAGS
 
 MEMORY = "brk mprotect munmap mremap madvise"
 FILES = """
@@ -33,8 +35,8 @@ THREAD = "futex futex_wait futex_wake set_robust_list get_robust_list set_tid_ad
 END = "exit exit_group wait4 waitid"
 ALLOWED = tuple(" ".join((MEMORY, FILES, CHANNEL, TIME, SELF, SIGNALS, THREAD, END)).split())
 
-FORK_FLAGS = 0x01200011
-"""CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD: what the C library's `fork` passes, and nothing else does."""
+_PRCTL = ((1, signal.SIGKILL), (4, 0))
+"""PR_SET_PDEATHSIG: to die with the keeper. PR_SET_DUMPABLE: to be closed to the others' looks."""
 _MAP_TYPE, _MAP_PRIVATE = 0xF, 2
 """Memory that is not private would stay shared between a session and its forks."""
 _TERMINAL = 0x5401
@@ -66,7 +68,11 @@ def session_filter() -> bytes:
         rules.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0))  # its own limits only
         for command in _DESCRIPTOR:
             rules.add_rule(seccomp.ALLOW, "fcntl", seccomp.Arg(1, seccomp.EQ, command))
-        rules.add_rule(seccomp.NOTIFY, "clone", seccomp.Arg(0, seccomp.EQ, FORK_FLAGS))
+        rules.add_rule(seccomp.NOTIFY, "clone", seccomp.Arg(0, seccomp.EQ, FLAGS))
+        for option, value in _PRCTL:
+            rules.add_rule(
+                seccomp.ALLOW, "prctl", seccomp.Arg(0, seccomp.EQ, option), seccomp.Arg(1, seccomp.EQ, value)
+            )
         # Its arguments lie in memory where no filter sees them; the C library then takes `clone`.
         rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
         with tempfile.TemporaryFile() as file:

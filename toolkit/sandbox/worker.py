@@ -53,7 +53,7 @@ class Worker:
                 with theirs:
                     self._errors = undo.enter_context(tempfile.TemporaryFile())
                     self._zygote = self._launch(
-                        theirs, config, command(level, readable, "zygote", str(theirs.fileno()))
+                        theirs, config, command(level, readable, "keeper", str(theirs.fileno()))
                     )
                 undo.pop_all()
         except OSError as error:
@@ -127,8 +127,7 @@ class Worker:
                 undo.callback(process.kill)
                 made.append((session, process, undo.enter_context(theirs)))
             undo.callback(base.kill)  # who gave up in the middle must not find its late answer
-            # One fork more is for the process that makes the others and ends.
-            await self._order({"do": "allow", "session": base.number, "forks": count + 1})
+            await self._order({"do": "allow", "session": base.number, "forks": count})
             base.send(frame_of({"action": action, "fork": count}), [theirs.fileno() for _, _, theirs in made])
             try:
                 pids = read_forked(await base.receive(timeout_s), action=action, count=count)
@@ -241,7 +240,9 @@ class Worker:
     def _hear(self, message: dict[str, object]) -> None:
         event, detail = message["event"], message.get("message")
         if event in ("ready", "failed"):
-            self._ready.set_result(None if event == "ready" else str(detail))
+            self._ready.set_result(
+                None if event == "ready" else str(detail or self._last_error() or "its process ended")
+            )
             return
         session = message["session"]
         assert isinstance(session, int)

@@ -12,7 +12,7 @@ _CALLS = {
         "fork": "lambda: os.fork(), lambda: syscall(57)",
         "vfork": "lambda: syscall(58)",
         "clone with other flags than a fork's": "*(lambda f=f: syscall(56, f, 0, 0, 0, 0) for f in (17, 0x11 | 1 << 15, "
-        "0x01200011 | 1 << 31, 0x01200011 | 1 << 28, 0x01200011 | 1 << 32, 0x01200000))",
+        "0x01200011, 0x8011 | 1 << 31, 0x8011 | 1 << 28, 0x8011 | 1 << 32, 0x8000, 0x8111, 0x8211))",
         "clone of a thread": "lambda: syscall(56, 0x3D0F00, 0, 0, 0, 0)",
         "clone3": "lambda: syscall(435, struct.pack('=11Q', 0, 0, 0, 0, 17, *[0] * 6), 88)",
         "clone3 into a cgroup": "lambda: syscall(435, struct.pack('=11Q', 1 << 33, 0, 0, 0, 17, *[0] * 6), 88)",

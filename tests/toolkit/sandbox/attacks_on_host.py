@@ -38,8 +38,8 @@ _RESOURCES = [
     Attack("all pipes, filled", "resources", "a = []\ntry:\n    while len(a) < 10_000:\n        a.append(os.pipe())\n"
            "        os.set_blocking(a[-1][1], False)\n        os.write(a[-1][1], bytes(1 << 20))\nexcept OSError:\n"
            "    print('blocked' if len(a) < 100 else len(a))", at_1="blocked"),
-    Attack("a bomb of forks", "resources", "tries = 0\nwhile True:\n    try:\n        os.fork()\n    except PermissionError:\n"
-           "        tries += 1", "sandbox"),
+    Attack("a bomb of forks", "resources", "tries = 0\nwhile True:\n    try:\n        child('siblings').fork_sibling()\n"
+           "    except PermissionError:\n        tries += 1", "sandbox"),
     Attack("a bomb of threads", "resources", "n = 0\nfor _ in range(10_000):\n    try:\n"
            "        __import__('threading')._start_new_thread(time.sleep, (9,))\n        n += 1\n    except RuntimeError:\n"
            "        pass\nprint(n or 'blocked')"),
@@ -117,7 +117,8 @@ _FORKS = {
     "an exit in the middle": "lambda channels: os._exit(1)",
     "no fork and an empty answer": "lambda channels: []",
     "init for a fork": "lambda channels: [1]",
-    "the zygote for a fork": "lambda channels: [os.getppid()]",
+    "the keeper for a fork": "lambda channels: [os.getppid()]",
+    "the zygote for a fork": "lambda channels: [os.getppid() + 1]",
     "itself for a fork": "lambda channels: [os.getpid()]",
     "the neighbour for a fork": "lambda channels: [$NEIGHBOUR]",
     "the same fork thrice": "lambda channels: [os.getpid() + 1] * 3",
@@ -132,7 +133,7 @@ _FORKING = {
 def fork_into(channels):
     for _ in range(100):
         try:
-            if os.fork() == 0:
+            if fork() == 0:
                 time.sleep(1e6)
         except OSError:
             break
@@ -140,16 +141,14 @@ def fork_into(channels):
 """,
     "strays beside the true forks": """
 def fork_into(channels):
-    if os.fork() == 0:
+    if fork() == 0:
         time.sleep(1e6)
     return true(channels)
 """,
-    "a starter that stays": """
-forking = child('forking')
-forking._exit = lambda status: time.sleep(1e6)
-forking.waitpid = lambda pid, options: None
-forking.read = lambda fd, size, read=os.read, left=[1]: read(fd, size) if left and not left.clear() else b''
-fork_into = true
+    "children of its own beside the true forks": """
+def fork_into(channels):
+    refused(os.fork, lambda: syscall(56, 0x01200011, 0, 0, 0, 0))
+    return true(channels)
 """,
     "forks that exit at once": """
 def fork_into(channels):
@@ -164,7 +163,7 @@ def fork_into(channels):
     if not isinstance(made, list):
         while True:
             try:
-                os.fork()
+                fork()
             except OSError:
                 time.sleep(0.01)
     return made
@@ -187,8 +186,8 @@ def fork_into(channels):
         os.close(channel)
     return []
 """,
-    "os.fork that never returns a child": """
-child('forking').fork = lambda: os._exit(0)
+    "a fork that ends the base": """
+child('forking').fork_sibling = lambda: os._exit(0)
 fork_into = true
 """,
     "a fork that answers in the base's place": """
@@ -218,7 +217,7 @@ _BASE = [
         for name, code in _FORKS.items()
     ),
     *(
-        Attack(name, "base patching", f"true = child('session').fork_into\n{code}\nchild('session').fork_into = fork_into",
+        Attack(name, "base patching", f"true, fork = child('session').fork_into, child('siblings').fork_sibling\n{code}\nchild('session').fork_into = fork_into",
                "fine", forks=3, keeps_state=False)
         for name, code in _FORKING.items()
     ),

@@ -27,7 +27,7 @@ DEAF = f"{PRELUDE}\nchild('channel').Channel.request = lambda self: time.sleep(1
 GREEDY = f"""{PRELUDE}
 def fork_into(channels):
     for _ in channels:
-        if os.fork() == 0:
+        if child('siblings').fork_sibling() == 0:
             time.sleep(1e6)
     return []
 child('session').fork_into = fork_into
@@ -143,7 +143,7 @@ def test_no_secret_of_the_host_is_in_the_memory_of_its_sandbox(level: int, monke
         session = await sandbox.open()
         assert (await session.run(f"planted = '{'ab' * 20}'")).ok
         looked_at = [process for process in alive() if process.name() != "bwrap"]
-        assert len(looked_at) == 2
+        assert len(looked_at) == 3, "keeper, zygote and session"
         try:
             memories = [_memory(process) for process in looked_at]
         except PermissionError:
@@ -182,7 +182,7 @@ HOSTILE = (
     "while True: pass",
     "os._exit(3)",
     "ctypes.string_at(0)",
-    "while True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
+    "while True:\n    try:\n        child('siblings').fork_sibling()\n    except OSError:\n        pass",
     "os.write(3, b'\\xff' * 4)",
     "a = [0]\nwhile True: a += a",
     "child('session').fork_into = lambda channels: [1, os.getppid(), os.getpid()]",
@@ -229,6 +229,27 @@ def test_honest_sessions_are_right_in_the_middle_of_hostile_ones(level: int) -> 
         await until(lambda: len(alive()) == before and psutil.Process().num_fds() == open_files)
 
     inside(level, play, timeout_s=1.5)
+
+
+@pytest.mark.parametrize("level", CONFINED)
+def test_a_session_that_names_the_zygote_as_its_fork_and_dies_harms_nobody(level: int) -> None:
+    lying = PRELUDE + (
+        'zygote = os.getppid() + 1\nforged = frame(\'{"action": 1, "forked": [%d]}\' % zygote)\n'
+        "child('session').fork_into = lambda channels: (os.write(3, forged), os._exit(0))"
+    )
+
+    async def play(sandbox: Sandbox) -> None:
+        neighbour = await sandbox.open()
+        token = (await neighbour.run("import os\ntoken = os.urandom(8).hex()\ntoken")).value
+        for _ in range(20):
+            liar = await sandbox.open()
+            assert (await liar.run(lying)).ok
+            for fork in await liar.fork(1):
+                await fork.close()
+            await liar.close()
+        assert (await neighbour.run("token")).value == token
+
+    inside(level, play)
 
 
 @pytest.mark.parametrize("level", CONFINED)

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from toolkit.sandbox import level, probe
+from toolkit.sandbox.child.siblings import FLAGS
 from toolkit.sandbox.launching import command, confinement, environment, readable_paths
-from toolkit.sandbox.syscalls import ALLOWED, FORK_FLAGS
+from toolkit.sandbox.syscalls import ALLOWED
 
 seccomp = pytest.importorskip("pyseccomp", reason="pyseccomp is not installed")
 if probe().level < 2:
@@ -46,7 +47,7 @@ def filtered(also: Callable[[Any], None], *, asks: bool = True) -> str:
     rules.add_rule(seccomp.ALLOW, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, 0xF, 2))
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
     if asks:
-        rules.add_rule(seccomp.NOTIFY, "clone", seccomp.Arg(0, seccomp.EQ, FORK_FLAGS))
+        rules.add_rule(seccomp.NOTIFY, "clone", seccomp.Arg(0, seccomp.EQ, FLAGS))
     also(rules)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)

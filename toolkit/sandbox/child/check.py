@@ -14,7 +14,8 @@ import sys
 from typing import Any
 
 from .confinement import Confinement
-from .gate import answer_fork
+from .gate import answer, next_question, take_gate
+from .siblings import fork_sibling
 
 _ANSWER_S = 5.0
 
@@ -28,32 +29,34 @@ def main() -> None:
             for name, outside in config.get("namespaces", {}).items()
             if os.readlink(f"/proc/self/ns/{name}") == outside
         ]
-        confinement = Confinement(config)
-        broken += _try_everything(confinement, config["readable"][0])
+        broken += _try_everything(config)
     except OSError as error:
         broken = [str(error)]
     sys.stdout.write(json.dumps({"broken": broken}))
 
 
-def _try_everything(confinement: Confinement, readable: str) -> list[str]:
+def _try_everything(config: dict[str, Any]) -> list[str]:
+    confinement = Confinement(config)
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            confinement.hand_over(theirs)
-            found = _broken(readable)
+            confinement.hand_over(theirs.fileno())
+            found = _broken(config["readable"][0])
         except OSError as error:
             found = [str(error)]
         os.write(writer, json.dumps(found).encode())
         os._exit(0)
     theirs.close()
     os.close(writer)
-    gate = confinement.take_gate(ours, pid)
+    gate = take_gate(ours, pid, config["numbers"])
     if gate is not None:
         if not select.select([gate], [], [], _ANSWER_S)[0]:
             return ["a fork was not asked for"]
-        answer_fork(gate, lambda pid: False)
+        question = next_question(gate)
+        if question is not None:
+            answer(gate, question, may_fork=False)
     body = os.read(reader, 1 << 12)
     os.waitpid(pid, 0)
     return list(json.loads(body)) if gate is not None or body else ["the gate to its forks cannot be had"]
@@ -63,7 +66,7 @@ def _broken(readable: str) -> list[str]:
     """What could be done that must not be possible, and the other way round."""
     broken = []
     attempts: dict[str, Any] = {
-        "a process was forked": os.fork,
+        "a process was forked": fork_sibling,
         "a file was opened": lambda: os.open("/proc/self/environ", os.O_RDONLY),
         "a socket was made": socket.socket,
         "a process was signalled": lambda: os.kill(os.getpid(), 0),

@@ -1,7 +1,7 @@
-"""What a session's process gives up before it runs anything: capabilities, files, system calls.
+"""What the zygote gives up before it makes sessions, for itself and for them: capabilities, files, system calls.
 
-Prepared once in the zygote, applied in each session, where it costs a few system calls. Invariant: after `hand_over`
-nothing of it can be taken back, and forks inherit it. Not covered: namespaces, which the zygote is started in.
+Invariant: after `hand_over` nothing of it can be taken back, and forks inherit it. Not covered: namespaces, which the
+keeper is started in.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import ctypes
 import os
-import socket
 import struct
 from typing import Any
 
+from .gate import GATE
 from .landlock import Landlock
 
 _NO_NEW_PRIVILEGES = 38
@@ -20,7 +20,6 @@ _MODE_FILTER = 1
 _NEW_LISTENER = 1 << 3
 _CAPABILITIES_V3 = 0x20080522
 _INSTRUCTION_BYTES = 8
-_DESCRIPTOR = struct.Struct("=i")
 
 
 class _Program(ctypes.Structure):
@@ -51,38 +50,16 @@ class Confinement:
         """What must be open for `hand_over`, which closes it."""
         return (self._landlock.descriptor,)
 
-    def hand_over(self, announce: socket.socket) -> None:
+    def hand_over(self, announce: int) -> None:
         """Confine this process for good, and return when whoever is at the other end has the gate to its forks.
 
         Raises:
             OSError: the kernel refuses; the process must not go on.
         """
         gate = self._apply()
-        os.write(announce.fileno(), _DESCRIPTOR.pack(gate))
-        os.read(announce.fileno(), 1)
+        os.write(announce, GATE.pack(gate))
+        os.read(announce, 1)
         os.close(gate)  # who holds it may answer
-        announce.close()
-
-    def take_gate(self, announced: socket.socket, pid: int) -> int | None:
-        """The descriptor at which the forks of `pid`, which has announced it, are asked for. None: it is dead.
-
-        It is fetched, not sent: what is under way between processes counts against everything that the user sends.
-        """
-        body = announced.recv(_DESCRIPTOR.size)
-        try:
-            process = os.pidfd_open(pid)
-        except OSError:  # it is gone, or too many files are open
-            return None
-        try:
-            number = ctypes.c_long(self._numbers["pidfd_getfd"])
-            (theirs,) = _DESCRIPTOR.unpack(body)
-            gate = self._check("pidfd_getfd", self._libc.syscall(number, process, theirs, 0))
-            announced.send(b"!")
-        except (OSError, struct.error):
-            return None
-        finally:
-            os.close(process)
-        return gate
 
     def _apply(self) -> int:
         header = struct.pack("=Ii", _CAPABILITIES_V3, 0)

@@ -1,4 +1,4 @@
-"""One session's process: take what the zygote is, give up what it may do, then run actions for the host.
+"""One session's process: what the zygote has become already, with a channel to the host that it runs actions for.
 
 Memory is limited while an action runs; between actions a little more is allowed, so that an action that has used all
 of it can still be reported. No file can be written: forks of a session would share it.
@@ -9,16 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import resource
-import signal
-import socket
 import sys
-from collections.abc import Collection
 from typing import Any
 
 from .channel import Channel
-from .confinement import Confinement
 from .forking import fork_into
 from .interpreter import Interpreter
 from .seeding import seed_everything
@@ -61,8 +56,8 @@ class Session:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._seed = config["seed"]
-        seed_everything(self._seed)
+        seed_everything(config["seed"])
+        self._unconfined = config["level"] < 2
         self._link = Channel(CHANNEL, config["frame_bytes"])
         self._interpreter = interpreter = Interpreter(
             frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
@@ -74,19 +69,19 @@ class Session:
             }
         )
 
-    def serve(self, channel: int, announce: socket.socket | None, confinement: Confinement | None) -> None:
-        """Be the session whose host end is `channel`, in a process of its own, until the host goes away.
-
-        The descriptor at which its forks are asked for goes out by `announce`, before any action can come in.
-        """
-        _take_over(channel, announce, confinement)
-        random.seed(self._seed)  # forking has reseeded it
-        if confinement is not None and announce is not None:
-            confinement.hand_over(announce)
-        # Not before: what fails in there could not write its message, for no file may grow.
-        _limit(unconfined=confinement is None)
-        os.dup2(1, 2)  # what actions write there goes nowhere
+    def serve(self, channel: int) -> None:
+        """Be the session whose host end is `channel`, in a process of its own, until the host goes away."""
+        os.dup2(channel, CHANNEL)
+        os.close(channel)
+        if self._unconfined:  # else forks are asked for; not enforced for root
+            resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         _obey(self._link, self._interpreter)
+
+
+def limit_resources() -> None:
+    """Give up, for this process and all that it forks, core files, files that grow, and many descriptors."""
+    for kind, value in _LIMITS:
+        resource.setrlimit(kind, (_at_most(kind, value),) * 2)
 
 
 def _obey(link: Channel, interpreter: Interpreter) -> None:
@@ -104,32 +99,6 @@ def _obey(link: Channel, interpreter: Interpreter) -> None:
         else:
             os.dup2(made, CHANNEL)
             os.close(made)
-
-
-def _take_over(channel: int, announce: socket.socket | None, confinement: Confinement | None) -> None:
-    """Make `channel` number 3 and close what else the zygote had open; 0, 1 and 2 lead nowhere."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    kept = {0, 1, 2, CHANNEL}
-    if confinement is not None and announce is not None:
-        kept |= {announce.fileno(), *confinement.descriptors}
-    os.dup2(channel, CHANNEL)
-    _close_all_but(kept)
-
-
-def _close_all_but(kept: Collection[int]) -> None:
-    start = 0
-    for descriptor in [*sorted(kept), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]:
-        if start < descriptor:  # Python takes an empty range for everything from `start` on
-            os.closerange(start, descriptor)
-        start = descriptor + 1
-
-
-def _limit(*, unconfined: bool) -> None:
-    for kind, value in _LIMITS:
-        resource.setrlimit(kind, (_at_most(kind, value),) * 2)
-    if unconfined:  # else forks are asked for; not enforced for root
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _at_most(kind: int, value: int) -> int:
