@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import gc
 import importlib
@@ -15,6 +16,8 @@ _FIXED_ADDRESSES = 0x0040000
 _COLLAPSE = 25
 """MADV_COLLAPSE; older kernels refuse it, which does no harm."""
 _HUGE_BYTES = 2 << 20
+_ALIGNMENT, _SMALL_OBJECT = 16, 512
+"""Python's own allocator has a list of free blocks for each size, in bytes."""
 
 
 def settle_addresses() -> None:
@@ -48,7 +51,25 @@ def settle_memory() -> None:
     """Make what was loaded so far cheap to share with forks."""
     gc.collect()
     gc.freeze()  # objects that no collection visits keep their pages shared
+    _fill_gaps()
     _use_huge_pages()
+
+
+def _fill_gaps() -> None:
+    """Use up the free blocks between the objects that were loaded, for good: new objects come to lie beside each other.
+
+    Otherwise forks, and the zygote itself, would write to pages all over what was loaded, and get copies of them.
+    """
+    mappings = _writable_memory()
+    starts = [start for start, _ in mappings]
+    allocate = ctypes.pythonapi.PyObject_Malloc
+    allocate.restype = ctypes.c_size_t
+    for size in range(_ALIGNMENT, _SMALL_OBJECT + 1, _ALIGNMENT):
+        while True:
+            address = allocate(ctypes.c_size_t(size))
+            place = bisect.bisect(starts, address) - 1
+            if place < 0 or address >= mappings[place][1]:
+                break
 
 
 def _use_huge_pages() -> None:
@@ -58,10 +79,18 @@ def _use_huge_pages() -> None:
     4 KB, so that sessions do not grow.
     """
     madvise = ctypes.CDLL(None).madvise
+    for start, end in _writable_memory():
+        start, end = -(-start // _HUGE_BYTES) * _HUGE_BYTES, end // _HUGE_BYTES * _HUGE_BYTES
+        if start < end:
+            madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
+
+
+def _writable_memory() -> list[tuple[int, int]]:
+    """Where memory that is no file's begins and ends, in ascending order."""
     with open("/proc/self/maps", encoding="ascii") as file:
         mappings = [line.split() for line in file]
-    for addresses, access, _, _, inode, *_name in mappings:
-        start, end = (int(address, 16) for address in addresses.split("-"))
-        start, end = -(-start // _HUGE_BYTES) * _HUGE_BYTES, end // _HUGE_BYTES * _HUGE_BYTES
-        if access == "rw-p" and inode == "0" and start < end:
-            madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
+    return [
+        (int(start, 16), int(end, 16))
+        for (start, end), access, inode in ((m[0].split("-"), m[1], m[4]) for m in mappings)
+        if access == "rw-p" and inode == "0"
+    ]

@@ -6,17 +6,13 @@ of it can still be reported. No file can be written: forks of a session would sh
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import resource
-import sys
 from typing import Any
 
 from .channel import Channel
 from .forking import fork_into
 from .interpreter import Interpreter
-from .seeding import seed_everything
 from .tool_stubs import stub
 
 CHANNEL = 3
@@ -41,24 +37,15 @@ class MemoryLimit:
         resource.setrlimit(resource.RLIMIT_AS, (self._hard, self._hard))
 
 
-def warm_up() -> None:
-    """Run an action and a failing one, so that what they need at first is loaded in every session."""
-    interpreter = Interpreter(frozenset(), 1000, contextlib.nullcontext())
-    for code in ("x = [n * 2 for n in range(3)]\nprint(x)\nsum(x)", "y"):
-        json.dumps(interpreter.run(0, code))
-    sys.stdout = sys.__stdout__
-
-
 class Session:
     """All that a session does not need a process of its own for; made once in the zygote, used in each fork of it.
 
     What is done here is neither done nor copied again in each session, page by page, because it was written to.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        seed_everything(config["seed"])
+    def __init__(self, config: dict[str, Any], channel: int = CHANNEL) -> None:
         self._unconfined = config["level"] < 2
-        self._link = Channel(CHANNEL, config["frame_bytes"])
+        self._link = Channel(channel, config["frame_bytes"])
         self._interpreter = interpreter = Interpreter(
             frozenset(config["modules"]), config["output_chars"], MemoryLimit(config["memory_mb"] << 20)
         )
@@ -75,30 +62,30 @@ class Session:
         os.close(channel)
         if self._unconfined:  # else forks are asked for; not enforced for root
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-        _obey(self._link, self._interpreter)
+        self.obey()
+
+    def obey(self) -> None:
+        """Do what the host asks for until it goes away."""
+        while True:
+            try:
+                request, descriptors = self._link.request()
+            except EOFError:
+                return
+            if "fork" not in request:
+                self._link.send(self._interpreter.run(request["action"], request["code"]))
+                continue
+            made = fork_into(descriptors)
+            if isinstance(made, list):
+                self._link.send({"action": request["action"], "forked": made})
+            else:
+                os.dup2(made, CHANNEL)
+                os.close(made)
 
 
 def limit_resources() -> None:
     """Give up, for this process and all that it forks, core files, files that grow, and many descriptors."""
     for kind, value in _LIMITS:
         resource.setrlimit(kind, (_at_most(kind, value),) * 2)
-
-
-def _obey(link: Channel, interpreter: Interpreter) -> None:
-    while True:
-        try:
-            request, descriptors = link.request()
-        except EOFError:
-            return
-        if "fork" not in request:
-            link.send(interpreter.run(request["action"], request["code"]))
-            continue
-        made = fork_into(descriptors)
-        if isinstance(made, list):
-            link.send({"action": request["action"], "forked": made})
-        else:
-            os.dup2(made, CHANNEL)
-            os.close(made)
 
 
 def _at_most(kind: int, value: int) -> int:

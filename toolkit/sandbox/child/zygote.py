@@ -22,7 +22,9 @@ from typing import Any, NoReturn
 from .confinement import Confinement
 from .gate import Question, answer, next_question, take_gate
 from .preloading import preload, settle_memory
-from .session import CHANNEL, Session, limit_resources, warm_up
+from .rehearsal import rehearse
+from .seeding import seed_everything
+from .session import CHANNEL, Session, limit_resources
 from .siblings import fork_sibling
 
 _ORDERS = CHANNEL + 1
@@ -121,7 +123,8 @@ def _prepare(config: dict[str, Any]) -> Session | None:
     """What every session will be; None if the libraries cannot be had, which the keeper has been told."""
     try:
         preload(config["modules"])
-        warm_up()
+        rehearse(config)
+        seed_everything(config["seed"])
         session = Session(config)
         settle_memory()
         confinement = Confinement(config) if config["level"] >= 2 else None
