@@ -1,4 +1,4 @@
-"""How a zygote is started at each level: what it may read, the namespaces around it, its environment.
+"""How a keeper is started at each level: what it may read, the namespaces around it, its environment.
 
 Paths are the same inside and outside, for interpreters find their libraries by them; what is not listed here is not
 there. Invariant: nothing of the user's environment goes in, and nothing that is mounted can be written.
@@ -25,7 +25,7 @@ _SYSTEM_CALLS = ("seccomp", "landlock_create_ruleset", "landlock_add_rule", "lan
 
 
 def confinement(level: int, library_paths: Iterable[str]) -> dict[str, object]:
-    """The part of a zygote's configuration that says how its sessions are confined.
+    """The part of a worker's configuration that says how its sessions are confined.
 
     Raises:
         FilterError: there is no libseccomp for level 2 and above.
@@ -56,7 +56,7 @@ def command(level: int, readable: Iterable[str], module: str, *arguments: str) -
 
 
 def environment() -> dict[str, str]:
-    """All that a zygote's environment holds."""
+    """All that a keeper's environment holds."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
         "HOME": "/",

@@ -1,6 +1,6 @@
-"""The zygotes of a sandbox: one at first, one more for each session that is open at once, up to one a core.
+"""The workers of a sandbox: one at first, one more for each session that is open at once, up to one a core.
 
-A zygote costs half a second of a core to start, so that whoever opens one session does not pay for sixteen.
+Its zygote costs half a second of a core to start, so that whoever opens one session does not pay for sixteen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from toolkit.sandbox.worker import Worker
 
 
 class WorkerPool:
-    """Hands out processes of the least busy zygote; replaces zygotes that died."""
+    """Hands out processes of the least busy worker; replaces workers that died."""
 
     def __init__(
         self, config: Mapping[str, object], level: int, readable: Sequence[str], frame_bytes: int, most: int
@@ -29,11 +29,11 @@ class WorkerPool:
         return self._level >= 2
 
     def start(self) -> None:
-        """Start the first zygote."""
+        """Start the first worker."""
         self._workers = [self._start_one()]
 
     async def stop(self) -> None:
-        """End all zygotes and their sessions."""
+        """End all workers and their sessions."""
         workers, self._workers = self._workers or [], None
         for worker in workers:
             await worker.stop()

@@ -81,7 +81,7 @@ class ProcessSandbox:
         self._pool = WorkerPool(config, self.level, readable_paths(places), frame_bytes, most)
 
     async def __aenter__(self) -> Self:
-        """Start the first zygote, without waiting for its imports."""
+        """Start the first worker, without waiting for its imports."""
         self._pool.start()
         return self
 

@@ -1,4 +1,4 @@
-"""What is left when a zygote was killed: its sessions, which cannot leave the process session that it began.
+"""What is left when a keeper was killed: its sessions, which cannot leave the process session that it began.
 
 At level 3 the kernel ends them with the namespace; here is what does it at level 2, where `setsid` is refused to them.
 """

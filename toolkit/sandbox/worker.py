@@ -1,7 +1,7 @@
-"""The host's hold on a zygote: start it, ask it for session processes, let sessions fork, end it.
+"""The host's hold on a keeper and its zygote: start them, ask for session processes, let sessions fork, end them.
 
 Invariant: when `stop` returns, no process, descriptor or file of the worker is left, whichever way its
-sessions ended. A zygote that dies takes its sessions along; their owners are told, and may ask another worker.
+sessions ended. A worker that dies takes its sessions along; their owners are told, and may ask another worker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toolkit.sandbox.process import FULL, ProcessLostError, SessionProcess
 from toolkit.sandbox.strays import end_strays
 
 Answer = list[int] | str | None
-"""Of the zygote: adopted forks, what is wrong, or nothing."""
+"""Of the keeper: adopted forks, what is wrong, or nothing."""
 _STOP_S = 10.0
 _MESSAGE_BYTES = 65_536
 _FORKS_AT_ONCE = 32
@@ -31,7 +31,7 @@ _FORKS_AT_ONCE = 32
 
 
 class Worker:
-    """A zygote that is starting or serving."""
+    """A keeper and a zygote that are starting or serving."""
 
     def __init__(self, config: Mapping[str, object], level: int, readable: Sequence[str], frame_bytes: int) -> None:
         """Start it without waiting for it; what fails in it shows in the first `spawn`.
@@ -52,7 +52,7 @@ class Worker:
                 undo.callback(self._control.close)
                 with theirs:
                     self._errors = undo.enter_context(tempfile.TemporaryFile())
-                    self._zygote = self._launch(
+                    self._keeper = self._launch(
                         theirs, config, command(level, readable, "keeper", str(theirs.fileno()))
                     )
                 undo.pop_all()
@@ -158,7 +158,7 @@ class Worker:
             async with asyncio.timeout(_STOP_S):
                 await asyncio.shield(self._gone)
         except (TimeoutError, OSError):
-            self._zygote.kill()
+            self._keeper.kill()
         finally:
             self._lose()
 
@@ -192,14 +192,14 @@ class Worker:
         return self._sessions, process, theirs
 
     def _expect(self, event: str, session: int) -> asyncio.Future[Answer]:
-        """What the zygote will say about `session`: None or adopted forks if all is well, else what is wrong."""
+        """What the keeper will say about `session`: None or adopted forks if all is well, else what is wrong."""
         answer = self._answers[event, session] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda _: self._answers.pop((event, session), None))
         return answer
 
     async def _order(self, message: dict[str, object], descriptors: Sequence[int] = ()) -> None:
         body = json.dumps(message).encode()
-        while not self._offer(body, descriptors):  # hundreds at a time; the zygote is reading
+        while not self._offer(body, descriptors):  # hundreds at a time; the keeper is reading
             await asyncio.sleep(0.001)
 
     def _offer(self, body: bytes, descriptors: Sequence[int]) -> bool:
@@ -221,7 +221,7 @@ class Worker:
             self._control.send(json.dumps({"do": "kill", "session": session}).encode())
         except BlockingIOError:
             asyncio.get_running_loop().call_later(0.001, self._tell_to_kill, session)
-        except OSError:  # the zygote has just died; `_listen` will see it
+        except OSError:  # the keeper has just died; `_listen` will see it
             pass
 
     def _listen(self) -> None:
@@ -264,23 +264,23 @@ class Worker:
             waiting.set_result(answer)
 
     def _last_error(self) -> str | None:
-        # Not by seeking: the zygote's descriptor would be moved as well.
+        # Not by seeking: the keeper's descriptor would be moved as well.
         lines = os.pread(self._errors.fileno(), _MESSAGE_BYTES, 0).decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else None
 
     def _lose(self) -> None:
-        """Tell everyone who waits, reap the zygote, which has ended or is about to, and close what it had."""
+        """Tell everyone who waits, reap the keeper, which has ended or is about to, and close what it had."""
         if self.lost:
             return
         self._gone.set_result(None)
         asyncio.get_running_loop().remove_reader(self._control)
         self._control.close()
         try:
-            self._zygote.wait(_STOP_S)
+            self._keeper.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self._zygote.kill()
-            self._zygote.wait()
-        end_strays(self._zygote.pid)
+            self._keeper.kill()
+            self._keeper.wait()
+        end_strays(self._keeper.pid)
         if not self._ready.done():
             self._ready.set_result(self._last_error() or "its process ended")
         self._errors.close()

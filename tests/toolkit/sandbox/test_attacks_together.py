@@ -1,4 +1,4 @@
-"""Attacks that take several sessions, the host's eyes, or a zygote's death."""
+"""Attacks that take several sessions, the host's eyes, or the death of a keeper or zygote."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def test_no_secret_of_the_host_is_in_the_memory_of_its_sandbox(level: int, monke
 
 
 @pytest.mark.parametrize("level", CONFINED)
-def test_a_killed_zygote_takes_honest_and_hostile_sessions_along(level: int) -> None:
+@pytest.mark.parametrize("victim", ["keeper", "zygote"])
+def test_a_killed_keeper_or_zygote_takes_honest_and_hostile_sessions_along(level: int, victim: str) -> None:
     async def play(sandbox: Sandbox) -> None:
         before = {process.pid for process in alive()}
         kept, hostile = await sandbox.open(), await sandbox.open()
@@ -164,8 +165,9 @@ def test_a_killed_zygote_takes_honest_and_hostile_sessions_along(level: int) -> 
         honest_forks, hostile_forks = await kept.fork(3), await hostile.fork(3)
         looping = asyncio.create_task(hostile_forks[0].run("while True: pass"))
         tree = alive()
-        (zygote,) = [p for p in tree if p.name() != "bwrap" and p.parent() not in set(tree) - _wrappers(tree)]
-        zygote.send_signal(signal.SIGKILL)
+        (keeper,) = [p for p in tree if p.name() != "bwrap" and p.parent() not in set(tree) - _wrappers(tree)]
+        zygote = min(keeper.children(), key=lambda process: process.pid)
+        {"keeper": keeper, "zygote": zygote}[victim].send_signal(signal.SIGKILL)
         assert (await looping).error_kind in ("sandbox", "timeout")
         await until(lambda: not any(is_alive(process) for process in tree if process.pid not in before))
         assert (await kept.run("x")).value == "'kept'"

@@ -43,6 +43,22 @@ def test_three_candidates_that_count_up_from_ten_all_print_eleven(level: int) ->
     assert after.stdout == "11\n"
 
 
+PLACES = "[hex(id(x)) for x in (object(), 1.5 + len('a'), [1], {2: 3}, lambda: 4, bytearray(600))]"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sessions_and_forks_begin_with_the_same_memory_down_to_the_addresses_of_new_objects(level: int) -> None:
+    async def main() -> list[list[str | None]]:
+        async with Sandbox(modules=MODULES, level=level, workers=1) as sandbox:
+            sessions = [await sandbox.open() for _ in range(5)]
+            new = [(await session.run(PLACES)).value for session in sessions]
+            return [new, [(await fork.run(PLACES)).value for fork in await sessions[0].fork(5)]]
+
+    for places in asyncio.run(main()):
+        assert len(set(places)) == 1
+        assert str(places[0]).count("0x") == 6
+
+
 @pytest.mark.parametrize(
     ("before", "step", "expected"),
     [

@@ -177,7 +177,7 @@ def test_sessions_outlive_their_worker() -> None:
 
 @pytest.mark.usefixtures("own_tmp")
 @pytest.mark.parametrize("level", range(1, probe().level + 1))
-def test_a_killed_zygote_takes_everything_along_and_sessions_come_back(level: int) -> None:
+def test_a_killed_keeper_takes_everything_along_and_sessions_come_back(level: int) -> None:
     others = psutil.Process().children(recursive=True)
 
     async def main() -> tuple[int, list[Outcome]]:
