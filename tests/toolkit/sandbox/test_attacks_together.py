@@ -234,6 +234,54 @@ def test_honest_sessions_are_right_in_the_middle_of_hostile_ones(level: int) -> 
 
 
 @pytest.mark.parametrize("level", CONFINED)
+def test_a_fork_that_is_made_after_the_answer_does_not_stay(level: int) -> None:
+    late = """
+def fork_into(channels):
+    os.write(3, frame('{"action": 2, "forked": []}'))
+    until = time.perf_counter() + $DELAY
+    while time.perf_counter() < until:
+        pass
+    try:
+        if child('siblings').fork_sibling() == 0:
+            time.sleep(1e6)
+    except OSError:
+        pass
+    time.sleep(1e6)
+child('session').fork_into = fork_into
+"""
+
+    async def play(sandbox: Sandbox) -> None:
+        await (await sandbox.open()).close()
+        before = len(alive())
+        for attempt in range(75):
+            session = await sandbox.open()
+            assert (await session.run(PRELUDE)).ok
+            assert (await session.run(late.replace("$DELAY", str(attempt * 1.5e-5)))).ok
+            (fork,) = await session.fork(1)
+            # Nobody is buried now, which would end strays as well. The session may sit there until its next action.
+            await until(lambda: len(alive()) <= before + 2)
+            await fork.close()
+            await session.close()
+
+    inside(level, play)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the limit does not bind root; test_attacks_unprivileged.py runs this")
+@pytest.mark.parametrize("level", CONFINED)
+def test_a_user_who_can_have_no_more_processes_is_told_at_once(level: int) -> None:
+    async def play(sandbox: Sandbox) -> None:
+        session = await sandbox.open()
+        for process in alive():
+            process.rlimit(psutil.RLIMIT_NPROC, (1, 1))
+        async with asyncio.timeout(10):
+            with pytest.raises(RunError, match="Resource temporarily unavailable"):
+                await sandbox.open()
+        assert (await session.run("1 + 1")).value == "2"
+
+    inside(level, play)
+
+
+@pytest.mark.parametrize("level", CONFINED)
 def test_a_session_that_names_the_zygote_as_its_fork_and_dies_harms_nobody(level: int) -> None:
     lying = PRELUDE + (
         'zygote = os.getppid() + 1\nforged = frame(\'{"action": 1, "forked": [%d]}\' % zygote)\n'

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -99,6 +100,24 @@ def test_leaving_early_leaves_nothing_behind(wait_s: float) -> None:
     before = leftovers()
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())
+    assert leftovers() == before
+
+
+@pytest.mark.usefixtures("own_tmp")
+def test_a_sandbox_can_be_left_while_a_library_hangs_in_its_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hanging_library_for_test.py").write_text("import time\ntime.sleep(1e6)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def main() -> None:
+        async with Sandbox(modules=["hanging_library_for_test"]) as sandbox:
+            opening = asyncio.create_task(sandbox.open())
+            await asyncio.sleep(0.5)
+            opening.cancel()
+
+    before = leftovers()
+    asyncio.run(asyncio.wait_for(main(), 8))
     assert leftovers() == before
 
 
@@ -202,6 +221,38 @@ def test_a_killed_keeper_takes_everything_along_and_sessions_come_back(level: in
     assert leftovers() == before
 
 
+SPINNING = """
+import asyncio, sys
+from toolkit.sandbox import Sandbox
+
+async def main():
+    async with Sandbox(modules=["math"], level=int(sys.argv[1]), workers=1) as sandbox:
+        session = await sandbox.open()
+        forks = await session.fork(2)
+        actions = [asyncio.create_task(each.run("while True: pass")) for each in (session, *forks)]
+        print("ready", flush=True)
+        await asyncio.gather(*actions)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("level", range(1, probe().level + 1))
+def test_sessions_and_forks_end_when_host_and_keeper_are_killed_together(level: int) -> None:
+    command = [sys.executable, "-c", SPINNING, str(level)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"ready\n"
+        below = psutil.Process(program.pid).children(recursive=True)
+        keeper = max(below, key=lambda each: len(each.children()))
+        program.kill()
+        keeper.kill()
+    _, left = psutil.wait_procs(below, timeout=10)
+    for process in left:
+        process.kill()
+    assert left == []
+
+
 CHANCE = [
     "import random\n[random.random(), random.Random().random(), random.sample(range(99), 3)]",
     "random.seed()\nrandom.random()",
@@ -272,10 +323,21 @@ def test_a_library_of_the_users_own_can_be_allowed(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("own_tmp")
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("raise OSError('no licence found')", "OSError: no licence found"),
+        ("class Panic(BaseException): pass\nraise Panic('why it failed')", "Panic: why it failed"),
+        ("raise SystemExit('not here')", "SystemExit: not here"),
+        ("raise ValueError('\\udc80' + '\\U0001f600' * 3000)", "ValueError: \\?\U0001f600"),
+        ("import os\nos._exit(3)", "its process ended"),
+    ],
+    ids=["error", "panic", "exit", "long and odd", "no word"],
+)
 def test_a_library_that_fails_to_load_is_told_and_nothing_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken_library_for_test.py").write_text("raise OSError('no licence found')\n")
+    (tmp_path / "broken_library_for_test.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
 
     async def main() -> None:
@@ -283,7 +345,7 @@ def test_a_library_that_fails_to_load_is_told_and_nothing_is_left(
             await sandbox.open()
 
     before = leftovers()
-    with pytest.raises(RunError, match="did not start: OSError: no licence found"):
+    with pytest.raises(RunError, match=f"did not start: {told}"):
         asyncio.run(main())
     assert leftovers() == before
 

@@ -63,7 +63,7 @@ class Question(NamedTuple):
 def next_question(gate: int) -> Question | None:
     """The question that has waited longest; waits for one if there is none. None: who asked it has just died."""
     notice = bytearray(_NOTICE_BYTES)
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, InterruptedError):  # a question that is still there is asked again
         fcntl.ioctl(gate, _RECEIVE, notice)
         number, process, _ = _NOTICE.unpack_from(notice)
         return Question(number, process)
@@ -75,4 +75,9 @@ def answer(gate: int, question: Question, *, may_fork: bool) -> None:
     number = question.number
     reply = _ANSWER.pack(number, 0, 0, _CONTINUE) if may_fork else _ANSWER.pack(number, 0, -errno.EPERM, 0)
     with contextlib.suppress(FileNotFoundError):
-        fcntl.ioctl(gate, _SEND, reply)
+        while True:
+            try:
+                fcntl.ioctl(gate, _SEND, reply)
+                return
+            except InterruptedError:  # by a signal, which Python does not hide from ioctl
+                continue

@@ -20,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from .preloading import settle_addresses
@@ -27,7 +28,6 @@ from .zygote import Zygote
 
 _SUBREAPER = 36
 _MESSAGE_BYTES = 1 << 16
-_FULL = (errno.EAGAIN, errno.ETOOMANYREFS)
 _RETRY_S = 0.001
 _UNORDERED_FORKS = 50
 """So often a session may try to fork by itself; then it is killed, because each try takes the keeper's time."""
@@ -37,16 +37,26 @@ def main() -> None:
     """Argument: descriptor of the control socket. The configuration is read from the standard input."""
     settle_addresses()
     control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, 3))
+    del sys.argv[1:]  # sessions see it, and it is not the same in all workers
     config = json.load(sys.stdin)
     # Nothing can be read there. Not a pipe: sessions could open its other end in /proc, and talk to each other.
     os.dup2(1, 0)
     sys.path.extend(config["library_paths"])
     try:
-        zygote = Zygote(config)
+        zygote = Zygote(config, control)
     except OSError as error:
         control.send(json.dumps({"event": "failed", "message": str(error)}).encode())
     else:
         Keeper(control, zygote).serve()
+
+
+@dataclass(slots=True)
+class _Order:
+    """The host's, for a session to fork."""
+
+    forks: int
+    let_through: int = 0
+    """How often it was allowed to so far."""
 
 
 class Keeper:
@@ -59,8 +69,8 @@ class Keeper:
         self._sessions: dict[int, int] = {}
         self._waiting: dict[int, int] = {}
         """Channels of sessions that could not be made yet: too many descriptors of this user are under way."""
-        self._forks_left: dict[int, int] = {}
-        """Ordered forks that a session may still make, by its process id."""
+        self._orders: dict[int, _Order] = {}
+        """To fork, by the process id of the session that is to."""
         self._unordered: dict[int, int] = {}
         # Processes that a session leaves behind become our children, where they can be found.
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1)
@@ -119,7 +129,7 @@ class Keeper:
             else:  # the kernel drops what there is no room for
                 self._tell(event="refused", session=session, message="too many open files")
         elif order == "allow" and session in self._pids:
-            self._forks_left[self._pids[session]] = message["forks"]
+            self._orders[self._pids[session]] = _Order(message["forks"])
         elif order == "adopt":
             self._adopt(session, message["forks"])
         elif order == "kill" and session in self._pids:
@@ -136,7 +146,7 @@ class Keeper:
         except (BrokenPipeError, ConnectionResetError):
             raise
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno == errno.ETOOMANYREFS:
                 return
             self._tell(event="refused", session=session, message=error.strerror)
         else:
@@ -156,9 +166,9 @@ class Keeper:
             group = os.getpgid(pid)
         except ProcessLookupError:
             return False
-        left = self._forks_left.get(group, 0)
-        if left > 0:
-            self._forks_left[group] = left - 1
+        order = self._orders.get(group)
+        if order is not None and order.let_through < order.forks:
+            order.let_through += 1
             return True
         self._unordered[group] = self._unordered.get(group, 0) + 1
         if self._unordered[group] > _UNORDERED_FORKS and group in self._sessions:
@@ -166,17 +176,27 @@ class Keeper:
         return False
 
     def _adopt(self, session: int, forks: dict[str, int]) -> None:
-        """Take over the processes that a session says it has forked, if they are its own and now our children."""
-        group = self._pids.get(session)  # None: it is dead, and nothing that it said can be told from a lie
-        if group is not None:
-            self._forks_left.pop(group, None)
-        adopted = []
-        for fork, pid in forks.items():
-            if group is not None and pid not in self._sessions and _alive_child(pid) and os.getpgid(pid) == group:
-                self._enter(int(fork), pid)
-                adopted.append(int(fork))
+        """Take over the forks that a session tells, if they are its own and all that it was let make.
+
+        A session that keeps one for itself, perhaps one that is just being born, is ended with all of them: the burial
+        of each who may still make one is followed by a sweep.
+        """
+        base = self._pids.get(session, 0)
+        order = self._orders.pop(base, _Order(0))
+        told = {int(fork): pid for fork, pid in forks.items() if self._is_fork(pid, base)}
+        if order.let_through == len(told):
+            for fork, pid in told.items():
+                self._enter(fork, pid)
+        else:
+            told = {}
+            if base:
+                os.kill(base, signal.SIGKILL)
         self._sweep()
-        self._tell(event="adopted", session=session, forks=adopted)
+        self._tell(event="adopted", session=session, forks=list(told))
+
+    def _is_fork(self, pid: int, base: int) -> bool:
+        """Whether `pid` is a child of ours in the process group of the session `base`; 0: a session that is dead."""
+        return base != 0 and pid not in self._sessions and _alive_child(pid) and os.getpgid(pid) == base
 
     def _reap(self) -> None:
         """Bury the dead, with all that was in their process groups, and tell the host."""
@@ -189,7 +209,7 @@ class Keeper:
             _, status = os.waitpid(pid, 0)
             if pid == self._zygote.pid:
                 raise BrokenPipeError("the zygote died")
-            self._forks_left.pop(pid, None)
+            self._orders.pop(pid, None)
             self._unordered.pop(pid, None)
             session = self._sessions.pop(pid, None)
             if session is not None:
@@ -201,7 +221,7 @@ class Keeper:
     def _sweep(self) -> None:
         """Kill children that are no sessions, nor forks on their way to be adopted."""
         for pid in _children().difference(self._sessions, {self._zygote.pid}):
-            if os.getpgid(pid) not in self._forks_left:
+            if os.getpgid(pid) not in self._orders:
                 os.kill(pid, signal.SIGKILL)
 
     def _end(self) -> None:
@@ -209,7 +229,7 @@ class Keeper:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._sessions.clear()
-        self._forks_left.clear()
+        self._orders.clear()
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)

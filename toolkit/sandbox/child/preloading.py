@@ -23,8 +23,8 @@ _ALIGNMENT, _SMALL_OBJECT = 16, 512
 def settle_addresses() -> None:
     """Start this program again with addresses that do not differ from start to start, if the kernel allows it.
 
-    The order of a set of objects, which hash by their addresses, is then the same in every run. Nothing is lost by
-    it: what runs here may read its own memory anyway.
+    The order of a set of objects, which hash by their addresses, is then the same in every session of a worker, and in
+    its forks. Nothing is lost by it: what runs here may read its own memory anyway.
     """
     personality = ctypes.CDLL(None).personality
     current = personality(ctypes.c_ulong(_ASK))

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def seed_everything(seed: int) -> None:
-    """Start `random`, numpy and sympy, as far as they are loaded, from `seed`; only `random` is reseeded by forks."""
+    """Start `random`, numpy and sympy, as far as they are loaded, from `seed`."""
     entropy = random.Random(seed)
     _seed_random(entropy)
     random.seed(seed)

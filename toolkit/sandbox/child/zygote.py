@@ -12,7 +12,6 @@ import errno
 import os
 import resource
 import select
-import signal
 import socket
 import struct
 import traceback
@@ -25,7 +24,7 @@ from .preloading import preload, settle_memory
 from .rehearsal import rehearse
 from .seeding import seed_everything
 from .session import CHANNEL, Session, limit_resources
-from .siblings import fork_sibling
+from .siblings import die_with_parent, fork_sibling
 
 _ORDERS = CHANNEL + 1
 """Descriptor of the orders, in the zygote."""
@@ -35,7 +34,6 @@ _ANSWER = struct.Struct("=i")
 """Process id of a new session, or a negative error number."""
 _DESCRIPTOR_BYTES = socket.CMSG_SPACE(4)
 _DESCRIPTOR = struct.Struct("=i")
-_PARENT_DEATH_SIGNAL = 1
 _DUMPABLE = 4
 _prctl = ctypes.PyDLL(None).prctl
 
@@ -45,17 +43,19 @@ class Zygote:
 
     Raises:
         OSError: it could not be started, or what an import raised; the message says so.
+        SystemExit: the host has gone meanwhile.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], host: socket.socket) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             _be_zygote(theirs, config)
         theirs.close()
+        _wait_for(self._orders, host)
         problem = self._orders.recv(_MESSAGE_BYTES)
         if problem != _ORDER:
-            raise OSError(problem.decode())
+            raise OSError(problem.decode(errors="replace"))
         self.gate = take_gate(self._orders, self.pid, config["numbers"]) if config["level"] >= 2 else None
         """Where the kernel asks whether it, or a session, may fork; None where nobody is asked."""
         if self.gate is None and config["level"] >= 2:
@@ -104,7 +104,7 @@ def _be_zygote(orders: socket.socket, config: dict[str, Any]) -> NoReturn:
     status = 70
     try:
         keeper = os.getppid()
-        _die_with_parent()
+        die_with_parent()
         os.dup2(orders.fileno(), _ORDERS)
         os.dup2(_ORDERS, CHANNEL)  # some socket, so that nothing else takes the number of the sessions' own
         orders.close()
@@ -113,7 +113,7 @@ def _be_zygote(orders: socket.socket, config: dict[str, Any]) -> NoReturn:
         if session is not None:
             _serve(orders, session, keeper)
             status = 0
-    except Exception:
+    except BaseException:
         traceback.print_exc()
     finally:
         os._exit(status)
@@ -128,8 +128,8 @@ def _prepare(config: dict[str, Any]) -> Session | None:
         session = Session(config)
         settle_memory()
         confinement = Confinement(config) if config["level"] >= 2 else None
-    except Exception as error:  # whatever a library raises on import, the host must hear of it
-        os.write(_ORDERS, f"{type(error).__name__}: {error}"[:2000].encode())
+    except BaseException as error:  # whatever a library raises on import, the host must hear of it
+        os.write(_ORDERS, f"{type(error).__name__}: {error}".encode(errors="replace")[:_MESSAGE_BYTES])
         return None
     os.write(_ORDERS, _ORDER)
     # What libraries have opened, and what the keeper had.
@@ -137,7 +137,8 @@ def _prepare(config: dict[str, Any]) -> Session | None:
     if confinement is not None:
         confinement.hand_over(_ORDERS)
         # Sessions have one Landlock domain, which would let them look at each other's links in /proc.
-        _prctl(_DUMPABLE, 0)
+        if _prctl(_DUMPABLE, 0) != 0:
+            raise OSError("PR_SET_DUMPABLE is refused")
     # Not before: what fails in there could not write its message, for no file may grow.
     limit_resources()
     os.dup2(1, 2)  # what actions write there goes nowhere
@@ -156,7 +157,6 @@ def _serve(orders: socket.socket, session: Session, keeper: int) -> None:
         except OSError as error:
             pid = -(error.errno or errno.EAGAIN)
         if pid == 0:
-            _die_with_parent()
             os.close(_ORDERS)
             if os.getppid() == keeper:
                 session.serve(channels[0])
@@ -166,8 +166,13 @@ def _serve(orders: socket.socket, session: Session, keeper: int) -> None:
         os.write(_ORDERS, _ANSWER.pack(pid))
 
 
-def _die_with_parent() -> None:
-    _prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+def _wait_for(orders: socket.socket, host: socket.socket) -> None:
+    """Return when something has come by `orders`; end this process if the host closes its end before."""
+    poll = select.poll()
+    poll.register(orders, select.POLLIN)
+    poll.register(host, select.POLLRDHUP)
+    if orders.fileno() not in dict(poll.poll()):
+        raise SystemExit
 
 
 def _close_all_but(kept: Collection[int]) -> None:
