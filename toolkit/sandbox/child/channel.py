@@ -26,7 +26,7 @@ class FrameTooLargeError(ValueError):
 
 
 class Channel:
-    """A stream socket by its descriptor."""
+    """A stream socket by its descriptor, which it closes in the end."""
 
     def __init__(self, descriptor: int, frame_bytes: int) -> None:
         self._descriptor = descriptor

@@ -32,10 +32,10 @@ def rehearse(config: dict[str, Any]) -> None:
     """Lead it, with a tool beside those of `config`."""
     # Kept apart, frames can all wait there from the beginning.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs:
-        host = Channel(ours.fileno(), config["frame_bytes"])
-        for frame in _FRAMES * _TIMES:
-            host.send(frame)
-        ours.shutdown(socket.SHUT_WR)
-        Session(config | {"tools": config["tools"] | {_TOOL: ""}, "memory_mb": _NO_LIMIT_MB}, theirs.fileno()).obey()
+    host = Channel(ours.fileno(), config["frame_bytes"])
+    for frame in _FRAMES * _TIMES:
+        host.send(frame)
+    ours.shutdown(socket.SHUT_WR)
+    Session(config | {"tools": config["tools"] | {_TOOL: ""}, "memory_mb": _NO_LIMIT_MB}, theirs.detach()).obey()
+    ours.detach()  # each channel closes its descriptor
     sys.stdout = sys.__stdout__
