@@ -84,6 +84,12 @@ def _check_page(html: Path, overwrite: bool) -> None:
 
 def _with_baseline(baseline: list[Contestant], others: list[Contestant]) -> list[Contestant]:
     known = {identity for one in baseline for identity in one.identities}
+    for one in others:
+        if not known.isdisjoint(one.identities) and not known.issuperset(one.identities):
+            raise InputError(
+                f"the baseline is one of the {len(one.identities)} evaluations that {one.name!r} stands for; name each "
+                "by the beginning of its id, or take the whole as the baseline"
+            )
     return [*baseline, *(one for one in others if known.isdisjoint(one.identities))]
 
 

@@ -105,6 +105,20 @@ def test_a_baseline_by_identity_is_put_first(comparing: Comparing, tmp_path: Pat
     assert comparing(run_id)[1]["runs"][0]["name"] == "weak"
 
 
+def test_a_baseline_that_is_part_of_what_it_is_compared_with_is_refused(
+    evaluated: Callable[..., None], comparing: Comparing, tmp_path: Path
+) -> None:
+    others = [{"id": n, "question": f"Thrice {n}?", "answer": f"a{n}"} for n in range(12)]
+    evaluated("student", answers(1, 2))
+    evaluated("student", answers(3), questions=others)
+    query = "SELECT identity_hash FROM evaluations ORDER BY run_ids[1]"
+    (first,), _ = open_lake(tmp_path / "lake").sql(query).fetchall()
+    code, told = comparing("student", "--baseline", first[:10])
+    assert code == 2
+    assert "one of the 2 evaluations that 'student' stands for" in told
+    assert comparing("student", "--baseline", "student")[0] == 0
+
+
 @pytest.mark.usefixtures("two")
 def test_results_are_split_by_fields_of_the_questions(comparing: Comparing) -> None:
     found = comparing("good", "--by", "level")[1]
