@@ -163,7 +163,7 @@ def launch(command: list[str]) -> tuple[float, float]:
 def imports() -> tuple[float, float]:
     """The same of an interpreter that imports what the command imports."""
     started, used = time.perf_counter(), _children_s()
-    subprocess.run([sys.executable, "-c", "import pipelines.generate"], check=True)
+    subprocess.run([sys.executable, "-c", "import pipelines.generate_command"], check=True)
     return time.perf_counter() - started, _children_s() - used
 
 

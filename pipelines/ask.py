@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipelines.generate import GenerateOptions, HowForced, Kind, generate_options, make_setup
+from pipelines.generate import GenerateOptions, make_setup
+from pipelines.generate_command import HowForced, Kind, generate_options
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
 from pipelines.parts import check_sandbox
 from pipelines.rollout_flags import PLAIN, RolloutFlags

@@ -17,19 +17,9 @@ from cyclopts import Parameter
 from pipelines.comparison import Comparison, compare
 from pipelines.comparison_tables import as_json, print_results
 from pipelines.evaluation_rows import only, read_questions
-from pipelines.generate import (
-    GenerateOptions,
-    HowForced,
-    Kind,
-    Limit,
-    build_setup,
-    foresee,
-    generate,
-    generate_options,
-)
-from pipelines.generate import (
-    read_questions as read_tasks,
-)
+from pipelines.generate import GenerateOptions, build_setup, generate
+from pipelines.generate_command import HowForced, Kind, Limit, foresee, generate_options
+from pipelines.generate_command import read_questions as read_tasks
 from pipelines.model_flags import NO_FLAGS, SPECS, ModelFlags
 from pipelines.rollout_flags import PLAIN, RolloutFlags
 from pipelines.run_flags import AT_ONCE, RunFlags

@@ -38,7 +38,9 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("Main road", "pipelines.demo:demo_command", "run the main road on a small sample made on the spot"),
     "import": Command("Main road", "pipelines.ingest:import_command", "read other people's trajectories into a lake"),
     "index": Command("Main road", "pipelines.index:index_command", "make passages searchable"),
-    "generate": Command("Main road", "pipelines.generate:generate_command", "make teacher trajectories for questions"),
+    "generate": Command(
+        "Main road", "pipelines.generate_command:generate_command", "make teacher trajectories for questions"
+    ),
     "score": Command("Main road", "pipelines.score:score_command", "grade the final answers in a lake"),
     "judge": Command(
         "Main road", "pipelines.judge.command:judge_command", "let a model judge answers, steps, rollouts"
