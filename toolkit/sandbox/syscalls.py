@@ -11,13 +11,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
-import signal
 import tempfile
 from functools import cache
 from typing import Any
 
 from toolkit.errors import how_to_install
-from toolkit.sandbox.child.siblings import FLAGS
+from toolkit.sandbox.child.confinement import UNDUMPABLE
+from toolkit.sandbox.child.siblings import FLAGS, PARENT_DEATH
 
 MEMORY = "brk mprotect munmap mremap madvise"
 FILES = """
@@ -35,8 +35,6 @@ THREAD = "futex futex_wait futex_wake set_robust_list get_robust_list set_tid_ad
 END = "exit exit_group wait4 waitid"
 ALLOWED = tuple(" ".join((MEMORY, FILES, CHANNEL, TIME, SELF, SIGNALS, THREAD, END)).split())
 
-_PRCTL = ((1, signal.SIGKILL), (4, 0))
-"""PR_SET_PDEATHSIG: to die with the keeper. PR_SET_DUMPABLE: to be closed to the others' looks."""
 _MAP_TYPE, _MAP_PRIVATE = 0xF, 2
 """Memory that is not private would stay shared between a session and its forks."""
 _TERMINAL = 0x5401
@@ -69,7 +67,7 @@ def session_filter() -> bytes:
         for command in _DESCRIPTOR:
             rules.add_rule(seccomp.ALLOW, "fcntl", seccomp.Arg(1, seccomp.EQ, command))
         rules.add_rule(seccomp.NOTIFY, "clone", seccomp.Arg(0, seccomp.EQ, FLAGS))
-        for option, value in _PRCTL:
+        for option, value in (PARENT_DEATH, UNDUMPABLE):
             rules.add_rule(
                 seccomp.ALLOW, "prctl", seccomp.Arg(0, seccomp.EQ, option), seccomp.Arg(1, seccomp.EQ, value)
             )

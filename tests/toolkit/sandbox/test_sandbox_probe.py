@@ -42,7 +42,7 @@ def tried(**changed: object) -> list[str]:
 def filtered(also: Callable[[Any], None], *, asks: bool = True) -> str:
     """A session's filter with what `also` adds; forks are asked for unless `asks` is false."""
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
-    for name in (*ALLOWED, "fcntl", "ioctl", "prlimit64"):
+    for name in (*ALLOWED, "fcntl", "ioctl", "prctl", "prlimit64"):
         rules.add_rule(seccomp.ALLOW, name)
     rules.add_rule(seccomp.ALLOW, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, 0xF, 2))
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")

@@ -65,8 +65,7 @@ class Channel:
 
         def read() -> bytes:
             data, ancillary, _, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
-            for _, _, body in ancillary:  # the kernel hands over nothing but descriptors
-                descriptors.extend(number for (number,) in _DESCRIPTOR.iter_unpack(body))
+            descriptors.extend(descriptors_in(ancillary))
             return _some(data)
 
         return self._frame(read), descriptors
@@ -85,6 +84,11 @@ class Channel:
 
     def _read(self) -> bytes:
         return _some(os.read(self._descriptor, _READ_BYTES))
+
+
+def descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Those that came with a message; the kernel hands over nothing else."""
+    return [number for _, _, body in ancillary for (number,) in _DESCRIPTOR.iter_unpack(body)]
 
 
 def _some(data: bytes) -> bytes:

@@ -20,6 +20,8 @@ _MODE_FILTER = 1
 _NEW_LISTENER = 1 << 3
 _CAPABILITIES_V3 = 0x20080522
 _INSTRUCTION_BYTES = 8
+UNDUMPABLE = (4, 0)
+"""PR_SET_DUMPABLE. Forks have one Landlock domain, which would let them look at each other's links in /proc."""
 
 
 class _Program(ctypes.Structure):
@@ -41,11 +43,6 @@ class Confinement:
         self._program = _Program(len(self._filter) // _INSTRUCTION_BYTES, self._filter)
 
     @property
-    def landlock_abi(self) -> int:
-        """The kernel's version of Landlock."""
-        return self._landlock.abi
-
-    @property
     def descriptors(self) -> tuple[int, ...]:
         """What must be open for `hand_over`, which closes it."""
         return (self._landlock.descriptor,)
@@ -60,6 +57,7 @@ class Confinement:
         os.write(announce, GATE.pack(gate))
         os.read(announce, 1)
         os.close(gate)  # who holds it may answer
+        self._check("prctl", self._libc.prctl(*UNDUMPABLE))  # not before: nobody could fetch the gate
 
     def _apply(self) -> int:
         header = struct.pack("=Ii", _CAPABILITIES_V3, 0)

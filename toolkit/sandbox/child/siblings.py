@@ -18,7 +18,8 @@ FLAGS = 1 << 15 | signal.SIGCHLD
 _NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "ppc64le": 120}
 """Of the system call, by machine."""
 _NUMBER = _NUMBERS.get(os.uname().machine)
-_PARENT_DEATH_SIGNAL = 1
+PARENT_DEATH = (1, int(signal.SIGKILL))
+"""PR_SET_PDEATHSIG: to die with the keeper."""
 _prctl = ctypes.PyDLL(None).prctl
 # The interpreter's lock is not given back around the call: nobody else could take it in the new process.
 _system_call = ctypes.PyDLL(None, use_errno=True).syscall
@@ -45,4 +46,4 @@ def fork_sibling() -> int:
 
 def die_with_parent() -> None:
     """Be killed when the parent ends; not inherited by forks."""
-    _prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    _prctl(*PARENT_DEATH)

@@ -7,7 +7,6 @@ more. Sessions are its siblings: the keeper ends and buries them. Invariant: no 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
@@ -18,6 +17,7 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
+from .channel import descriptors_in
 from .confinement import Confinement
 from .gate import Question, answer, next_question, take_gate
 from .preloading import preload, settle_memory
@@ -33,9 +33,6 @@ _MESSAGE_BYTES = 1 << 12
 _ANSWER = struct.Struct("=i")
 """Process id of a new session, or a negative error number."""
 _DESCRIPTOR_BYTES = socket.CMSG_SPACE(4)
-_DESCRIPTOR = struct.Struct("=i")
-_DUMPABLE = 4
-_prctl = ctypes.PyDLL(None).prctl
 
 
 class Zygote:
@@ -78,10 +75,10 @@ class Zygote:
         body = self._orders.recv(_ANSWER.size)
         if not body:
             raise BrokenPipeError("the zygote died")
-        (answer,) = _ANSWER.unpack(body)
-        if answer < 0:
-            raise OSError(-answer, os.strerror(-answer))
-        return int(answer)
+        (pid,) = _ANSWER.unpack(body)
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return int(pid)
 
     def hear_question(self) -> None:
         """Take the question that waits; the zygote's own is answered at once: it has been ordered to fork."""
@@ -136,9 +133,6 @@ def _prepare(config: dict[str, Any]) -> Session | None:
     _close_all_but({0, 1, 2, CHANNEL, _ORDERS, *(confinement.descriptors if confinement is not None else ())})
     if confinement is not None:
         confinement.hand_over(_ORDERS)
-        # Sessions have one Landlock domain, which would let them look at each other's links in /proc.
-        if _prctl(_DUMPABLE, 0) != 0:
-            raise OSError("PR_SET_DUMPABLE is refused")
     # Not before: what fails in there could not write its message, for no file may grow.
     limit_resources()
     os.dup2(1, 2)  # what actions write there goes nowhere
@@ -151,7 +145,7 @@ def _serve(orders: socket.socket, session: Session, keeper: int) -> None:
         order, ancillary, _, _ = orders.recvmsg(1, _DESCRIPTOR_BYTES)
         if not order:
             return
-        channels = [number for _, _, body in ancillary for (number,) in _DESCRIPTOR.iter_unpack(body)]
+        channels = descriptors_in(ancillary)
         try:
             pid = fork_sibling()
         except OSError as error:
