@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Literal
 
 from toolkit.sandbox.frames import HEADER
@@ -21,6 +23,10 @@ LossKind = Literal["timeout", "sandbox", "tool"]
 FULL = (errno.EAGAIN, errno.ETOOMANYREFS)
 """Too much is on its way to others: bytes, or descriptors of this user."""
 _READ_BYTES = 1 << 16
+_SOON_S = 300e-6
+_AWAKE_S = 100e-6
+"""How long the event loop goes round for a frame without sleeping, if it was asked for `_SOON_S` after the last one: it
+takes longer to wake up than a small action takes. The process does the same (`child/channel.py`)."""
 
 
 class ProcessLostError(Exception):
@@ -45,6 +51,8 @@ class SessionProcess:
         self._outgoing = b""
         self._frame: bytes | None = None
         self._asked = False
+        self._last_frame_at = 0.0
+        self._awake_until = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._ending = False
         self._timed_out = False
@@ -61,7 +69,8 @@ class SessionProcess:
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
         """Write one frame, which asks for one in return; a lost process takes no notice."""
-        self._asked = True
+        self._asked, now = True, perf_counter()
+        self._awake_until = now + (_AWAKE_S if now - self._last_frame_at < _SOON_S else 0.0)
         if self._ending:
             return
         try:
@@ -80,17 +89,14 @@ class SessionProcess:
         Raises:
             ProcessLostError: there will be none.
         """
+        while self._frame is None and not self._ending and perf_counter() < self._awake_until:
+            os.sched_yield()
+            await asyncio.sleep(0)
         if self._frame is None and not self._ending:
-            self._waiter = self._loop.create_future()
-            deadline = self._loop.call_later(max(timeout_s, 0.0), self._expire)
-            try:
-                await self._waiter
-            finally:
-                deadline.cancel()
-                self._waiter = None
+            await self._arrival(timeout_s)
         if self._frame is None:
             raise await self._loss()
-        body, self._frame = self._frame, None
+        body, self._frame, self._last_frame_at = self._frame, None, perf_counter()
         return body
 
     def kill(self) -> None:
@@ -113,6 +119,16 @@ class SessionProcess:
     async def gone(self) -> None:
         """Wait until the process is no more."""
         await asyncio.shield(self.ended)
+
+    async def _arrival(self, timeout_s: float) -> None:
+        """Wait in the event loop for the next frame, or the end of the process."""
+        self._waiter = self._loop.create_future()
+        deadline = self._loop.call_later(max(timeout_s, 0.0), self._expire)
+        try:
+            await self._waiter
+        finally:
+            deadline.cancel()
+            self._waiter = None
 
     def _readable(self) -> None:
         try:

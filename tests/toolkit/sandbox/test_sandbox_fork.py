@@ -61,6 +61,22 @@ def test_sessions_and_forks_begin_with_the_same_memory_down_to_the_addresses_of_
         assert str(places[0]).count("0x") == 43
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_how_soon_an_action_follows_leaves_no_trace_in_memory(level: int) -> None:
+    async def main() -> list[str | None]:
+        async with Sandbox(modules=MODULES, level=level, workers=1) as sandbox:
+            places = []
+            for pause_s in (0.0, 0.0, 0.003, 0.0005, 0.0):  # awaited awake, or asleep
+                session = await sandbox.open()
+                for _ in range(8):
+                    await asyncio.sleep(pause_s)
+                    await session.run("x = [1]")
+                places.append((await session.run(PLACES)).value)
+            return places
+
+    assert len(set(asyncio.run(main()))) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "step", "expected"),
     [

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
+from os import sched_yield
+from time import perf_counter
 from typing import Any
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -19,6 +22,10 @@ _READ_BYTES = 1 << 16
 _DESCRIPTOR = struct.Struct("=i")
 _ANCILLARY_BYTES = socket.CMSG_LEN(64 * _DESCRIPTOR.size)
 """Room for the descriptors of an order to fork. `socket.recv_fds` would cost as much as reading the JSON."""
+_SOON_S = 1e-3
+_AWAKE_S = 300e-6
+"""How long the next frame is awaited awake, if the last two took no longer than `_SOON_S`: a processor that has gone to
+sleep takes longer to wake up than a small action takes. One alone is the first order to a new session."""
 
 
 class FrameTooLargeError(ValueError):
@@ -32,6 +39,9 @@ class Channel:
         self._descriptor = descriptor
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
         self._frame_bytes = frame_bytes
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._soon = 0  # how many frames in a row
 
     def send(self, message: dict[str, object]) -> None:
         """Write one frame.
@@ -64,6 +74,7 @@ class Channel:
         descriptors: list[int] = []
 
         def read() -> bytes:
+            self._wait()
             data, ancillary, _, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
             descriptors.extend(descriptors_in(ancillary))
             return _some(data)
@@ -82,7 +93,20 @@ class Channel:
             missing -= len(chunks[-1])
         return json.loads(b"".join(chunks))
 
+    def rest(self) -> None:
+        """Await the next frames asleep."""
+        self._soon = 0
+
+    def _wait(self) -> None:
+        """Until there is something to read. However often it looks, it leaves memory as if it had looked once."""
+        asked = perf_counter()
+        awake_until = asked + (_AWAKE_S if self._soon > 1 else 0.0)
+        while not self._poll.poll(0 if perf_counter() < awake_until else None):
+            sched_yield()
+        self._soon = min(2, self._soon + 1) if perf_counter() - asked < _SOON_S else 0
+
     def _read(self) -> bytes:
+        self._wait()
         return _some(os.read(self._descriptor, _READ_BYTES))
 
 

@@ -80,6 +80,7 @@ class Session:
             else:
                 os.dup2(made, CHANNEL)
                 os.close(made)
+                self._link.rest()  # its siblings need the processors
 
 
 def limit_resources() -> None:
