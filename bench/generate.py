@@ -4,10 +4,11 @@ The server is a process of its own; a rollout is three calls, two code actions a
 in a process of its own, in every round; the toolkit runs its actions in the real sandbox, journal on, and writes a
 lake. Wall time is from the first call's arrival at the server to the end of the client's work: what comes before
 is left out (imports, opening of lake and sandbox, the probe of the server), writing the lake is not. The ideal is
-calls times latency over calls in flight. Rounds in which bare aiohttp does not reach `FLOOR` with 64 in flight are
-thrown away. Every rollout of every client must end in the right answer. CPU-ms a call are those of the client's
-process from its first line on; the sandbox's processes are counted apart. Without a peer's interpreter its rows are
-left out.
+calls times latency over calls in flight. There are two floors: bare aiohttp, and bare aiohttp whose code actions run in
+bare forks (`bare_forks.py`), which is about what any sandbox must take that gives each rollout a process. Rounds in
+which bare aiohttp does not reach `FLOOR` with 64 in flight are thrown away. Every rollout of every client must end in
+the right answer. CPU-ms a call are those of the client's process from its first line on; its other processes are
+counted apart. Without a peer's interpreter its rows are left out.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FLOOR = 0.95
 """What bare aiohttp must reach with 64 in flight; otherwise the machine is too busy."""
 BUDGETS = {64: 0.90, 256: 0.80}
 CPU_MS = 0.6
+PEERS = ("smolagents", "verifiers")
 PEER_WAVES = 2
 """Rollouts of a peer for each one in flight: they are slow."""
 _LOOK_S = 0.5
@@ -109,7 +111,7 @@ def play(clients: dict[str, list[str]], rounds: int, waves: int, *, keep_all: bo
             for in_flight in IN_FLIGHT:
                 for name, command in clients.items():
                     if in_flight not in found[name]:
-                        some = waves if name in ("aiohttp", "toolkit") else PEER_WAVES
+                        some = PEER_WAVES if name in PEERS else waves
                         found[name][in_flight] = measure(command, server, in_flight, some, seed)
             kept.append(found)
             print(f"round {seed + 1}: {json.dumps(found)}", file=sys.stderr)
@@ -159,8 +161,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     own, peers = [sys.executable, "-m", "bench.generate_clients"], Path(__file__).with_name("generate_peers.py")
-    clients = {"aiohttp": [*own, "aiohttp"], "toolkit": [*own, "ours"]}
-    for name in ("smolagents", "verifiers"):
+    clients = {"aiohttp": [*own, "aiohttp"], "forks": [*own, "forks"], "toolkit": [*own, "ours"]}
+    for name in PEERS:
         if interpreter := getattr(asked, name):
             clients[name] = [interpreter, "-P", str(peers), name]
         else:
