@@ -35,7 +35,8 @@ LATENCY_S = 0.2
 IN_FLIGHT = (64, 256)
 FLOOR = 0.95
 """What bare aiohttp must reach with 64 in flight; otherwise the machine is too busy."""
-BUDGETS = {64: 0.90, 256: 0.80}
+IDEAL_WITH_64, OF_FORKS_WITH_256 = 0.90, 0.80
+"""What is asked of the toolkit; why not 0.80 of the ideal with 256: docs/decisions.md."""
 CPU_MS = 0.6
 PEERS = ("smolagents", "verifiers")
 PEER_WAVES = 2
@@ -138,16 +139,26 @@ def print_table(report: dict[str, Any]) -> None:
     """One row a client and number in flight, as Markdown."""
     loads = " ".join(f"{load:.1f}" for load in report["load_average"])
     print(f"load {loads}; aiohttp with 64 in flight, all rounds: {' '.join(f'{f:.2f}' for f in report['floors'])}\n")
-    print("| client | in flight | ideal wall / wall | CPU-ms a call | sandbox's CPU-ms a call | peak MB |")
+    print("| client | in flight | ideal wall / wall | CPU-ms a call | CPU-ms a call of its processes | peak MB |")
     print("|---|---|---|---|---|---|")
     for name, figures in report["clients"].items():
         for in_flight, row in figures.items():
             cells = (f"{row['ratio']:.2f}", f"{row['cpu_ms']:.2f}", f"{row['sandbox_ms']:.2f}", f"{row['peak_mb']:.0f}")
             print(f"| {name} | {in_flight} | {' | '.join(cells)} |")
-    for in_flight, least in BUDGETS.items():
-        row = report["clients"]["toolkit"][in_flight]
-        kept = row["ratio"] >= least and row["cpu_ms"] <= CPU_MS
-        print(f"\nbudget with {in_flight}: ≥ {least:.2f} and ≤ {CPU_MS} CPU-ms: {'kept' if kept else 'missed'}")
+    print()
+    ours, floor = report["clients"]["toolkit"], report["clients"]["forks"]
+    _judge("part of the ideal with 64 in flight", ours[64]["ratio"], ours[64]["ratio"] >= IDEAL_WITH_64, IDEAL_WITH_64)
+    part = ours[256]["ratio"] / floor[256]["ratio"]
+    _judge("part of what bare forks reach with 256", part, part >= OF_FORKS_WITH_256, OF_FORKS_WITH_256)
+    for in_flight in IN_FLIGHT:
+        spent = ours[in_flight]["cpu_ms"]
+        cores = spent / 1e3 * in_flight / LATENCY_S
+        what = f"CPU-ms a call with {in_flight} ({cores:.2f} cores at the ideal rate)"
+        _judge(what, spent, spent <= CPU_MS, CPU_MS)
+
+
+def _judge(what: str, found: float, kept: bool, asked: float) -> None:
+    print(f"{'kept  ' if kept else 'MISSED'} {what}: {found:.2f}, asked {asked:.2f}")
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ VERSION = 1
 MOST_ENTRIES = 1_000
 """Entries of one statement; SQLite takes 32,766 values."""
 GROUP_S = 0.002
-"""How long the first of a statement's entries waits for others: little against a model's answer, and with 64 in flight it
+"""How long the first entry of a statement waits for others: little against a model's answer, and with 64 in flight it
 saves four syncs of ten and a tenth of the client's processor time."""
 _TABLE = """
 CREATE TABLE entries (
