@@ -25,8 +25,9 @@ FULL = (errno.EAGAIN, errno.ETOOMANYREFS)
 _READ_BYTES = 1 << 16
 _SOON_S = 300e-6
 _AWAKE_S = 100e-6
-"""How long the event loop goes round for a frame without sleeping, if it was asked for `_SOON_S` after the last one: it
-takes longer to wake up than a small action takes. The process does the same (`child/channel.py`)."""
+"""How long the event loop goes round for a frame, others having their turns, before it may sleep; only where a process
+was asked within `_SOON_S` of its last frame, for then that is awake, too (`child/channel.py`). A processor that has
+gone to sleep takes longer to wake up than a small action takes."""
 
 
 class ProcessLostError(Exception):

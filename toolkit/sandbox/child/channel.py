@@ -24,8 +24,8 @@ _ANCILLARY_BYTES = socket.CMSG_LEN(64 * _DESCRIPTOR.size)
 """Room for the descriptors of an order to fork. `socket.recv_fds` would cost as much as reading the JSON."""
 _SOON_S = 1e-3
 _AWAKE_S = 300e-6
-"""How long the next frame is awaited awake, if the last two took no longer than `_SOON_S`: a processor that has gone to
-sleep takes longer to wake up than a small action takes. One alone is the first order to a new session."""
+"""How long the next frame is looked for before sleeping, if the last two took no longer than `_SOON_S`. One alone does
+not count: it is the first order to a new session, after which a model may think for long."""
 
 
 class FrameTooLargeError(ValueError):
