@@ -14,6 +14,7 @@ from pipelines.comparison import Comparison, compare
 from pipelines.comparison_tables import as_json, print_pairs, print_results
 from pipelines.evaluate import check_statistics
 from pipelines.evaluation_rows import Contestant, find_contestants
+from pipelines.whole_file import replace_file
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json
 from toolkit.errors import InputError
@@ -66,7 +67,7 @@ def compare_command(
     if html is not None:
         from pipelines.comparison_page import page
 
-        html.write_text(page(comparisons, chosen, str(lake)), encoding="utf-8")
+        replace_file(html, [page(comparisons, chosen, str(lake)).encode()])
         note(f"wrote {html}")
     if json:
         print_json(as_json(comparisons, chosen))

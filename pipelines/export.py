@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cyclopts import Parameter
 
+from pipelines.whole_file import replace_file
 from schemas import Selection
 from toolkit.cli.options import DEFAULT_LAKE, AsJson, At, LakePath
 from toolkit.cli.output import note, print_json, print_table, progress
@@ -83,7 +84,7 @@ def export_selection(
         manifest = _manifest(selection, shape_name, written) | about
         for stale in _former(out) - set(written):
             stale.unlink(missing_ok=True)
-        _place(out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+        replace_file(out / MANIFEST, [orjson.dumps(manifest, option=orjson.OPT_INDENT_2)])
     except OSError as error:
         raise LakeError(f"cannot write {out}: {error.strerror or error}") from error
     return manifest
@@ -157,12 +158,6 @@ def _former(out: Path) -> set[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _place(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def export_command(

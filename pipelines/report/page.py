@@ -19,6 +19,8 @@ from typing import NamedTuple
 import orjson
 from jinja2 import Environment, StrictUndefined
 
+from pipelines.whole_file import replace_file
+
 SCRIPTS = ("text.js", "data.js", "parts.js", "list.js", "charts.js", "card.js", "compare.js", "browser.js", "main.js")
 """In the order in which they run; each uses names of those before it."""
 COMPRESSION = 6
@@ -42,13 +44,7 @@ def pack(name: str, value: object) -> Part:
 
 def write_page(path: Path, parts: Iterable[Part]) -> int:
     """Write the page with `parts`, which may be made on the way; its size in bytes."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_page(parts))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, (text.encode() for text in _page(parts)))
     return path.stat().st_size
 
 
