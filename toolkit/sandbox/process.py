@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Literal
+from typing import ClassVar, Literal
 
 from toolkit.sandbox.frames import HEADER
 
@@ -26,8 +26,8 @@ _READ_BYTES = 1 << 16
 _SOON_S = 300e-6
 _AWAKE_S = 100e-6
 """How long the event loop goes round for a frame, others having their turns, before it may sleep; only where a process
-was asked within `_SOON_S` of its last frame, for then that is awake, too (`child/channel.py`). A processor that has
-gone to sleep takes longer to wake up than a small action takes."""
+was asked within `_SOON_S` of its last frame, for then that is awake, too (`child/channel.py`), and no other is awaited.
+A processor that has gone to sleep takes longer to wake up than a small action takes."""
 
 
 class ProcessLostError(Exception):
@@ -40,6 +40,9 @@ class ProcessLostError(Exception):
 
 class SessionProcess:
     """One process, from its birth to its reaping."""
+
+    _awaited: ClassVar[int] = 0
+    """How many processes' frames are being awaited."""
 
     def __init__(self, number: int, channel: socket.socket, kill: Callable[[], None], frame_bytes: int) -> None:
         self.number = number
@@ -90,11 +93,13 @@ class SessionProcess:
         Raises:
             ProcessLostError: there will be none.
         """
-        while self._frame is None and not self._ending and perf_counter() < self._awake_until:
-            os.sched_yield()
-            await asyncio.sleep(0)
         if self._frame is None and not self._ending:
-            await self._arrival(timeout_s)
+            SessionProcess._awaited += 1
+            try:
+                await self._awake(min(self._awake_until, perf_counter() + timeout_s))
+                await self._arrival(timeout_s)
+            finally:
+                SessionProcess._awaited -= 1
         if self._frame is None:
             raise await self._loss()
         body, self._frame, self._last_frame_at = self._frame, None, perf_counter()
@@ -121,8 +126,16 @@ class SessionProcess:
         """Wait until the process is no more."""
         await asyncio.shield(self.ended)
 
+    async def _awake(self, until: float) -> None:
+        """Have the event loop go round for the next frame, as long as it has no other to hear."""
+        while SessionProcess._awaited == 1 and perf_counter() < until and self._frame is None and not self._ending:
+            os.sched_yield()
+            await asyncio.sleep(0)
+
     async def _arrival(self, timeout_s: float) -> None:
         """Wait in the event loop for the next frame, or the end of the process."""
+        if self._frame is not None or self._ending:
+            return
         self._waiter = self._loop.create_future()
         deadline = self._loop.call_later(max(timeout_s, 0.0), self._expire)
         try:

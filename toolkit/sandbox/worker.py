@@ -210,6 +210,7 @@ class Worker:
         except OSError as error:
             if error.errno in FULL:
                 return False
+            self._lose()  # at once: who tries again without a pause would not let `_listen` see it
             raise RunError("no new sandbox session: the worker is dying") from error
         return True
 

@@ -173,3 +173,16 @@ def test_what_a_cancelled_rollout_brought_is_written_all_the_same(tmp_path: Path
 
     asyncio.run(run())
     assert read(tmp_path / "j.sqlite") == [entry("a")]
+
+
+def test_what_is_forgotten_and_put_again_stays(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+
+    async def run() -> None:
+        with closing(Journal(path)) as journal:
+            await asyncio.gather(
+                journal.put(entry("other")), journal.forget([derive_id("t", "a")]), journal.put(entry("a"))
+            )
+
+    asyncio.run(run())
+    assert sorted(read(path)) == sorted([entry("a"), entry("other")])

@@ -43,7 +43,11 @@ def test_three_candidates_that_count_up_from_ten_all_print_eleven(level: int) ->
     assert after.stdout == "11\n"
 
 
-PLACES = "[hex(id(x)) for x in (object(), 1.5 + len('a'), [1], {2: 3}, lambda: 4, *map(bytes, range(0, 600, 16)))]"
+PLACES = """
+kinds = object(), 1.5 + len('a'), [1], {2: 3}, lambda: 4, *map(bytes, range(0, 600, 16))
+many = [object() for _ in range(700)], [(1, 2, object()) for _ in range(50)], [bytes(30) for _ in range(500)]
+[hex(id(x)) for x in kinds], [hash(tuple(map(id, some))) for some in many]
+"""
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -73,6 +77,22 @@ def test_how_soon_an_action_follows_leaves_no_trace_in_memory(level: int) -> Non
                     await session.run("x = [1]")
                 places.append((await session.run(PLACES)).value)
             return places
+
+    assert len(set(asyncio.run(main()))) == 1
+
+
+def test_how_soon_an_action_follows_does_not_move_the_collection_of_garbage() -> None:
+    async def main() -> list[str | None]:
+        async with Sandbox(modules=["gc"], workers=1) as sandbox:
+            collections = []
+            for pause_s in (0.0, 0.003, 0.0, 0.003):
+                session = await sandbox.open()
+                await session.run("import gc\ngc.set_threshold(1)")
+                for _ in range(6):
+                    await asyncio.sleep(pause_s)
+                    await session.run("x = [1]")
+                collections.append((await session.run("gc.get_stats()[0]['collections']")).value)
+            return collections
 
     assert len(set(asyncio.run(main()))) == 1
 

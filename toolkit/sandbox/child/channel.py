@@ -24,12 +24,19 @@ _ANCILLARY_BYTES = socket.CMSG_LEN(64 * _DESCRIPTOR.size)
 """Room for the descriptors of an order to fork. `socket.recv_fds` would cost as much as reading the JSON."""
 _SOON_S = 1e-3
 _AWAKE_S = 300e-6
-"""How long the next frame is looked for before sleeping, if the last two took no longer than `_SOON_S`. One alone does
-not count: it is the first order to a new session, after which a model may think for long."""
+"""How long the next frame is looked for before sleeping, if the last two of its kind took no longer than `_SOON_S`. One
+alone does not count: it is the first order to a new session, after which a model may think for long."""
 
 
 class FrameTooLargeError(ValueError):
     """A message is longer than the host accepts."""
+
+
+class _Pace:
+    """How soon the last two frames of a kind came: orders, or results of tools, which say nothing about orders."""
+
+    def __init__(self) -> None:
+        self.soon = self.soon_before = False
 
 
 class Channel:
@@ -41,7 +48,7 @@ class Channel:
         self._frame_bytes = frame_bytes
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
-        self._soon = 0  # how many frames in a row
+        self._orders, self._results = _Pace(), _Pace()
 
     def send(self, message: dict[str, object]) -> None:
         """Write one frame.
@@ -63,7 +70,7 @@ class Channel:
         Raises:
             EOFError: the host has closed its end.
         """
-        return self._frame(self._read)
+        return self._frame(self._read, self._results)
 
     def request(self) -> tuple[dict[str, Any], list[int]]:
         """Read one frame and the descriptors that came with it.
@@ -74,14 +81,14 @@ class Channel:
         descriptors: list[int] = []
 
         def read() -> bytes:
-            self._wait()
             data, ancillary, _, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
             descriptors.extend(descriptors_in(ancillary))
             return _some(data)
 
-        return self._frame(read), descriptors
+        return self._frame(read, self._orders), descriptors
 
-    def _frame(self, read: Callable[[], bytes]) -> Any:
+    def _frame(self, read: Callable[[], bytes], pace: _Pace) -> Any:
+        self._wait(pace)
         # Host and session take turns, so what arrives now is this frame and nothing of another one.
         data = read()
         while len(data) < _HEADER.size:
@@ -94,19 +101,18 @@ class Channel:
         return json.loads(b"".join(chunks))
 
     def rest(self) -> None:
-        """Await the next frames asleep."""
-        self._soon = 0
+        """Await the next order asleep."""
+        self._orders.soon = False
 
-    def _wait(self) -> None:
+    def _wait(self, pace: _Pace) -> None:
         """Until there is something to read. However often it looks, it leaves memory as if it had looked once."""
         asked = perf_counter()
-        awake_until = asked + (_AWAKE_S if self._soon > 1 else 0.0)
+        awake_until = asked + (_AWAKE_S if pace.soon and pace.soon_before else 0.0)
         while not self._poll.poll(0 if perf_counter() < awake_until else None):
             sched_yield()
-        self._soon = min(2, self._soon + 1) if perf_counter() - asked < _SOON_S else 0
+        pace.soon_before, pace.soon = pace.soon, perf_counter() - asked < _SOON_S
 
     def _read(self) -> bytes:
-        self._wait()
         return _some(os.read(self._descriptor, _READ_BYTES))
 
 

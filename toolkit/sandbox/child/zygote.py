@@ -141,23 +141,29 @@ def _prepare(config: dict[str, Any]) -> Session | None:
 
 def _serve(orders: socket.socket, session: Session, keeper: int) -> None:
     """Make sessions until the keeper is gone; returns in each session as well, when its host is gone."""
-    while True:
-        order, ancillary, _, _ = orders.recvmsg(1, _DESCRIPTOR_BYTES)
-        if not order:
-            return
-        channels = descriptors_in(ancillary)
-        try:
-            pid = fork_sibling()
-        except OSError as error:
-            pid = -(error.errno or errno.EAGAIN)
-        if pid == 0:
-            os.close(_ORDERS)
-            if os.getppid() == keeper:
-                session.serve(channels[0])
-            return
-        for channel in channels:
-            os.close(channel)
-        os.write(_ORDERS, _ANSWER.pack(pid))
+    # A call for each, after which nothing is left of it: what lived on would change places from session to session.
+    while _make_session(orders, session, keeper):
+        pass
+
+
+def _make_session(orders: socket.socket, session: Session, keeper: int) -> bool:
+    order, ancillary, _, _ = orders.recvmsg(1, _DESCRIPTOR_BYTES)
+    if not order:
+        return False
+    channels = descriptors_in(ancillary)
+    try:
+        pid = fork_sibling()
+    except OSError as error:
+        pid = -(error.errno or errno.EAGAIN)
+    if pid == 0:
+        os.close(_ORDERS)
+        if os.getppid() == keeper:
+            session.serve(channels[0])
+        return False
+    for channel in channels:
+        os.close(channel)
+    os.write(_ORDERS, _ANSWER.pack(pid))
+    return True
 
 
 def _wait_for(orders: socket.socket, host: socket.socket) -> None:
