@@ -2,13 +2,11 @@
 
 import ast
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,24 +219,6 @@ def test_a_killed_keeper_takes_everything_along_and_sessions_come_back(level: in
     assert [outcome.error_kind for outcome in lost] == ["sandbox", "sandbox"]
     assert (kept.value, forked.value) == ("'kept'", "'kept'")
     assert leftovers() == before
-
-
-def test_who_asks_a_dead_worker_again_without_a_pause_gets_another() -> None:
-    others = psutil.Process().children(recursive=True)
-
-    async def main() -> int:
-        async with Sandbox(modules=MODULES, workers=1) as sandbox:
-            await sandbox.open()
-            victims = [each for each in psutil.Process().children(recursive=True) if each not in others]
-            max(victims, key=lambda each: len(each.children())).kill()
-            time.sleep(0.2)  # the event loop has no turn
-            for refused in range(20):
-                with contextlib.suppress(RunError):
-                    await sandbox.open()
-                    return refused
-            return 20
-
-    assert asyncio.run(main()) < 20
 
 
 SPINNING = """
